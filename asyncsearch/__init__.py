@@ -1,0 +1,67 @@
+"""Inference-time search over language models, as coroutines.
+
+import asyncio
+from asyncsearch import Rebase, load_problems, solve_dataset
+
+run = asyncio.run(
+    solve_dataset(load_problems("arithmetic"), Rebase(width=16), policy="local:DIR", reward="local:DIR")
+)
+print(run.accuracy)
+"""
+
+from asyncsearch.answers import Grader, extract_answer
+from asyncsearch.context import SearchContext
+from asyncsearch.datasets import load_problems
+from asyncsearch.errors import (
+    AsyncSearchError,
+    ConfigurationError,
+    DatasetError,
+    ModelError,
+    RunDirectoryError,
+    SearchError,
+    UserError,
+)
+from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
+from asyncsearch.format import Format
+from asyncsearch.problem import Problem
+from asyncsearch.results import Candidate, ProblemResult, read_results
+from asyncsearch.scheduler import SchedulerStatistics
+from asyncsearch.solve import Run, SolveOptions, solve, solve_dataset
+from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy, strategy_names
+from asyncsearch.tree import Node, NodeState, Tree
+
+__all__ = [
+    "Accuracy",
+    "AsyncSearchError",
+    "Candidate",
+    "ConfigurationError",
+    "DatasetError",
+    "Evaluation",
+    "Format",
+    "Grader",
+    "Method",
+    "ModelError",
+    "Node",
+    "NodeState",
+    "Problem",
+    "ProblemResult",
+    "Rebase",
+    "Run",
+    "RunDirectoryError",
+    "Sampling",
+    "SchedulerStatistics",
+    "SearchContext",
+    "SearchError",
+    "SolveOptions",
+    "Strategy",
+    "Tree",
+    "UserError",
+    "evaluate",
+    "extract_answer",
+    "load_problems",
+    "make_strategy",
+    "read_results",
+    "solve",
+    "solve_dataset",
+    "strategy_names",
+]

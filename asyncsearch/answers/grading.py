@@ -1,0 +1,119 @@
+"""Whether two answers are the same: math-verify, with a time limit, in a process that can be killed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import OrderedDict
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+import anyio
+import orjson
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+__all__ = ["Grader"]
+
+_DECIMAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,50})?\Z")
+_LONGEST_DECIMAL = 100
+_REMEMBERED_PAIRS = 10_000
+_LONGEST_REPLY = 16
+
+
+class Grader:
+    """Compares answers. Open it with ``async with``; leaving ends its process.
+
+    Equal strings and plain decimal numbers are compared directly. Everything else goes to math-verify in a
+    worker process; a pair that takes longer than ``time_limit`` seconds counts as different, and the worker
+    is killed and started anew.
+    """
+
+    def __init__(self, *, time_limit: float = 5.0) -> None:
+        self.time_limit = time_limit
+        self._worker: Process | None = None
+        self._replies: BufferedByteReceiveStream | None = None
+        self._turn = anyio.Lock()
+        self._known: OrderedDict[tuple[str, str], bool] = OrderedDict()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._end_worker()
+
+    async def equal(self, left: str, right: str) -> bool:
+        """Whether two answers have the same value.
+
+        Cancellation kills the worker if it was at work on this pair.
+        """
+        left, right = _clean(left), _clean(right)
+        if left == right:
+            return True
+        numbers = _decimal(left), _decimal(right)
+        if numbers[0] is not None and numbers[1] is not None:
+            return numbers[0] == numbers[1]
+        pair = (left, right)
+        known = self._known.get(pair)
+        if known is None:
+            known = await self._ask(pair)
+            self._known[pair] = known
+            if len(self._known) > _REMEMBERED_PAIRS:
+                self._known.popitem(last=False)
+        return known
+
+    async def _ask(self, pair: tuple[str, str]) -> bool:
+        async with self._turn:
+            answered = False
+            try:
+                worker, replies = await self._start_worker()
+                with anyio.move_on_after(self.time_limit):
+                    assert worker.stdin is not None
+                    await worker.stdin.send(orjson.dumps(pair) + b"\n")
+                    reply = await replies.receive_until(b"\n", _LONGEST_REPLY)
+                    answered = True
+                    return reply == b"true"
+            except (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError):
+                pass  # the worker died of this pair, of memory or recursion
+            finally:
+                if not answered:
+                    await self._end_worker()
+        return False
+
+    async def _start_worker(self) -> tuple[Process, BufferedByteReceiveStream]:
+        if self._worker is None or self._replies is None:
+            self._worker = await anyio.open_process(
+                [sys.executable, "-m", "asyncsearch.answers.grading_worker"],
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is for this process to handle
+            )
+            assert self._worker.stdin is not None
+            assert self._worker.stdout is not None
+            self._replies = BufferedByteReceiveStream(self._worker.stdout)
+            # The first pair must not pay for the imports.
+            await self._worker.stdin.send(orjson.dumps(("0", "1")) + b"\n")
+            await self._replies.receive_until(b"\n", _LONGEST_REPLY)
+        return self._worker, self._replies
+
+    async def _end_worker(self) -> None:
+        worker, self._worker, self._replies = self._worker, None, None
+        if worker is not None:
+            with anyio.CancelScope(shield=True):
+                if worker.returncode is None:
+                    worker.kill()
+                await worker.aclose()
+
+
+def _decimal(text: str) -> Decimal | None:
+    if len(text) <= _LONGEST_DECIMAL and _DECIMAL.match(text):
+        return Decimal(text.replace(",", ""))
+    return None
+
+
+def _clean(text: str) -> str:
+    """Without surrounding space, and without the half characters that no encoding takes."""
+    return text.strip().encode("utf-8", "replace").decode()

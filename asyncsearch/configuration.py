@@ -1,0 +1,110 @@
+"""Configuration files: what `solve` takes as options, as YAML. The reference's own ``rebase.yaml`` is one."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asyncsearch.errors import ConfigurationError
+from asyncsearch.plugins import suggestion
+from asyncsearch.strategies.registry import strategy_named, strategy_names
+
+__all__ = ["Configuration", "load_configuration"]
+
+_SELECT_METHODS = ("softmax", "softmax_with_truncate")
+_REWARD_TYPES = {"llemma": "reference-head", "mistral": "math-shepherd"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a file says; None and empty where it says nothing.
+
+    ``parameters`` are the strategy's. ``notes`` name the keys that have no meaning here, one line each.
+    """
+
+    strategy: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    policy: str | None = None
+    reward: str | None = None
+    format: str | None = None
+    reward_format: str | None = None
+    vote: str | None = None
+    aggregation: str | None = None
+    out: str | None = None
+    seed: int | None = None
+    limit: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read a YAML file.
+
+    Keys are those of `Configuration`, the parameters of any strategy at the top level, and the keys of the
+    reference's ``rebase.yaml``: ``select_method``, ``policy_model_type``, ``reward_model_type``,
+    ``store_path`` and ``num_threads``. A file with ``select_method`` and no ``strategy`` means REBASE.
+
+    Raises:
+        ConfigurationError: the file is missing or no such mapping, or has an unknown key or a wrong value;
+            the message names the key, and the nearest one that is known.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: not valid YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path}: must be a mapping of options to values")
+    try:
+        return _interpret({str(key): value for key, value in content.items()})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def _interpret(content: dict[str, Any]) -> Configuration:
+    values: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    notes: list[str] = []
+    known_parameters = {name for strategy in strategy_names() for name in strategy_named(strategy).parameters()}
+    known_keys = {item.name for item in dataclasses.fields(Configuration)} - {"parameters", "notes"}
+    reference_keys = {"select_method", "policy_model_type", "reward_model_type", "store_path", "num_threads"}
+    for key, value in content.items():
+        if key in known_parameters:
+            parameters[key] = value
+        elif key in known_keys:
+            values[key] = _checked(key, value)
+        elif key not in reference_keys:
+            known = sorted(known_parameters | known_keys | reference_keys)
+            raise ConfigurationError(f"unknown key {key!r}; {suggestion(key, known)}")
+    if "num_threads" in content:
+        notes.append("num_threads has no meaning here: every problem in flight shares the same batches")
+    if "store_path" in content:
+        values.setdefault("out", _checked("store_path", content["store_path"]))
+    if "policy_model_type" in content:
+        values.setdefault("format", _checked("policy_model_type", content["policy_model_type"]))
+    if "reward_model_type" in content:
+        kind = _checked("reward_model_type", content["reward_model_type"])
+        if kind not in _REWARD_TYPES:
+            raise ConfigurationError(f"unknown reward_model_type {kind!r}; {suggestion(kind, sorted(_REWARD_TYPES))}")
+        values.setdefault("reward_format", _REWARD_TYPES[kind])
+    if "select_method" in content:
+        method = _checked("select_method", content["select_method"])
+        if method not in _SELECT_METHODS:
+            raise ConfigurationError(f"unknown select_method {method!r}; {suggestion(method, [*_SELECT_METHODS])}")
+        if method == "softmax" and parameters.pop("truncate_ratio", None) is not None:
+            notes.append("truncate_ratio has no effect with select_method softmax")
+        values.setdefault("strategy", "rebase")
+    return Configuration(**values, parameters=parameters, notes=tuple(notes))
+
+
+def _checked(key: str, value: Any) -> Any:
+    wanted = int if key in ("seed", "limit") else str
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        kind = "a whole number" if wanted is int else "a text"
+        raise ConfigurationError(f"{key} must be {kind}, not {value!r}")
+    return value

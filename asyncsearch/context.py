@@ -1,0 +1,150 @@
+"""What a strategy may do to its tree: expand nodes, and read what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+
+from asyncsearch.format import Format
+from asyncsearch.problem import Problem
+from asyncsearch.rewards.formats import RewardFormat
+from asyncsearch.scheduler import Scheduler
+from asyncsearch.seeds import draw_seed
+from asyncsearch.tree import Node, NodeState, Tree
+from runtimes.base import FinishReason, GenerateRequest, GenerateResult, Prefix, RuntimeFailure, ScoreRequest
+
+if TYPE_CHECKING:
+    from asyncsearch.strategies.base import Strategy
+
+__all__ = ["SearchContext"]
+
+
+class SearchContext:
+    """One strategy's view of one problem. Every node that it grows is a task owned by the call that asked for it.
+
+    ``root`` is the empty solution, ``tree`` all that has grown from it.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        *,
+        scheduler: Scheduler,
+        format: Format,
+        reward_format: RewardFormat | None,
+        seed: int,
+        order: int,
+    ) -> None:
+        """Prepare an empty tree; ``order`` is the problem's place in the scheduler's queues, lowest first."""
+        self.problem = problem
+        self._strategy = strategy
+        self._scheduler = scheduler
+        self._format = format
+        self._reward_format = reward_format if strategy.scored else None
+        self._seed = seed
+        self._order = order
+        reward_prefix = None
+        if self._reward_format is not None:
+            reward_prefix = Prefix(self._reward_format.opening_for(problem.text))
+        self.root = Node(
+            parent=None,
+            draw=0,
+            depth=0,
+            prefix=Prefix(format.prompt_for(problem.text)),
+            reward_prefix=reward_prefix,
+        )
+        self.tree = Tree(self.root)
+
+    async def expand(
+        self, nodes: Sequence[Node], counts: Sequence[int], *, whole_solutions: bool = False
+    ) -> list[Node]:
+        """Grow ``counts[i]`` children of ``nodes[i]``, each a task of its own, and wait until all are settled.
+
+        A child is one step, or with ``whole_solutions`` everything up to the solution's end. A child whose
+        generation or scoring fails is a leaf in state FAILED; it costs its draw and nothing else.
+
+        Returns:
+            The children in the order of ``nodes`` and, within one node, of draws; never in that of arrival.
+
+        Raises:
+            ValueError: a node is a leaf, or the arguments' lengths differ.
+
+        Cancellation cancels the children still growing and withdraws their requests.
+        """
+        children: list[Node] = []
+        for node, count in zip(nodes, counts, strict=True):
+            if node.is_leaf:
+                raise ValueError(f"node {node.path} is {node.state.value}: it cannot be expanded")
+            children += [self._sprout(node) for _ in range(count)]
+        async with anyio.create_task_group() as growing:
+            for child in children:
+                growing.start_soon(self._grow, child, whole_solutions)
+        return children
+
+    def _sprout(self, parent: Node) -> Node:
+        child = Node(
+            parent=parent,
+            draw=len(parent.children),
+            depth=parent.depth + 1,
+            prefix=parent.prefix,
+            reward_prefix=parent.reward_prefix,
+            steps=parent.steps,
+            path_tokens=parent.path_tokens,
+        )
+        parent.children.append(child)
+        return child
+
+    async def _grow(self, node: Node, whole_solution: bool) -> None:
+        try:
+            result = await self._generate(node, whole_solution)
+            if self._reward_format is not None:
+                await self._score(node, self._reward_format)
+        except RuntimeFailure as failure:
+            node.state = NodeState.FAILED
+            node.error = str(failure)
+            return
+        node.state = self._state_of(node, result.finish, whole_solution)
+
+    async def _generate(self, node: Node, whole_solution: bool) -> GenerateResult:
+        strategy = self._strategy
+        tokens_left = strategy.max_tokens - node.path_tokens
+        request = GenerateRequest(
+            prefix=node.prefix,
+            seed=draw_seed(self._seed, self.problem.id, node.path),
+            max_new_tokens=tokens_left if whole_solution else min(tokens_left, strategy.max_step_tokens),
+            temperature=strategy.temperature,
+            top_p=strategy.top_p,
+            stop=() if whole_solution else (self._format.stop_before(node.depth + 1),),
+        )
+        result = await self._scheduler.generate(request, order=self._order)
+        node.prefix = result.prefix
+        node.text = result.text
+        node.tokens = result.generated_tokens
+        node.path_tokens += result.generated_tokens
+        node.prompt_tokens = result.prompt_tokens
+        node.cached_tokens = result.cached_tokens
+        return result
+
+    async def _score(self, node: Node, reward_format: RewardFormat) -> None:
+        assert node.reward_prefix is not None
+        steps = self._format.split_steps(node.text, first=node.steps + 1)
+        for step in steps:
+            text = reward_format.step(step, first=node.steps == 0)
+            node.reward_prefix = node.reward_prefix.extend(text)
+            node.steps += 1
+        request = ScoreRequest(prefix=node.reward_prefix, steps=len(steps), readout=reward_format.readout)
+        result = await self._scheduler.score(request, order=self._order)
+        node.step_scores = result.scores
+        node.reward_tokens = result.prompt_tokens - result.cached_tokens
+
+    def _state_of(self, node: Node, finish: FinishReason, whole_solution: bool) -> NodeState:
+        if finish is FinishReason.END:
+            return NodeState.ANSWERED
+        if self._format.states_answer(node.text, cut=finish is FinishReason.LENGTH):
+            return NodeState.ANSWERED
+        strategy = self._strategy
+        spent = whole_solution or node.path_tokens >= strategy.max_tokens or node.depth >= strategy.max_depth
+        return NodeState.TRUNCATED if spent else NodeState.OPEN

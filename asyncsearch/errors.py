@@ -1,0 +1,52 @@
+"""Every error of the framework.
+
+    AsyncSearchError
+      + UserError            something the user gave is wrong; one line says what, where and what to do
+        - ConfigurationError   an option, a parameter, a configuration file
+        - DatasetError         a file of problems
+        - ModelError           a model that cannot be opened
+        - RunDirectoryError    a run directory that is there already, or is not one
+      + SearchError          one problem could not be solved; it is recorded and the others go on
+
+Runtimes have a hierarchy of their own, `runtimes.base.RuntimeFailure`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AsyncSearchError",
+    "ConfigurationError",
+    "DatasetError",
+    "ModelError",
+    "RunDirectoryError",
+    "SearchError",
+    "UserError",
+]
+
+
+class AsyncSearchError(Exception):
+    """The base of the framework's errors."""
+
+
+class UserError(AsyncSearchError):
+    """Something that was given is wrong. The message is one line, fit to be shown as it is."""
+
+
+class ConfigurationError(UserError):
+    """An option, a strategy's parameter or a configuration file is wrong."""
+
+
+class DatasetError(UserError):
+    """A file of problems is missing or cannot be read."""
+
+
+class ModelError(UserError):
+    """A model cannot be opened."""
+
+
+class RunDirectoryError(UserError):
+    """A run directory exists already, or what was named is not a run directory."""
+
+
+class SearchError(AsyncSearchError):
+    """A problem could not be solved."""

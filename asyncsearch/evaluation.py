@@ -1,0 +1,117 @@
+"""How right a run is, under every aggregation and vote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from asyncsearch.accounting import TokenCounts
+from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.voting import VOTES, Ballot, choose, group_answers
+from asyncsearch.results import ProblemResult
+from asyncsearch.rewards.aggregation import AGGREGATIONS, aggregate
+
+__all__ = ["Accuracy", "Evaluation", "Method", "evaluate"]
+
+_NORMAL_QUANTILE = 1.959963984540054
+"""Two-sided, 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """``correct`` out of ``total`` problems."""
+
+    correct: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share, 0.0 of nothing."""
+        return self.correct / self.total if self.total else 0.0
+
+    def interval(self) -> tuple[float, float]:
+        """The 95 % score interval (Wilson 1927), which holds its level at 0 % and 100 % too."""
+        if not self.total:
+            return 0.0, 1.0
+        squared = _NORMAL_QUANTILE**2
+        centre = self.value + squared / (2 * self.total)
+        spread = _NORMAL_QUANTILE * math.sqrt(
+            self.value * (1 - self.value) / self.total + squared / (4 * self.total**2)
+        )
+        scale = 1 + squared / self.total
+        return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A vote, and the aggregation of step scores that it weighs by; None where it looks at no scores."""
+
+    vote: str
+    aggregation: str | None
+
+    def __str__(self) -> str:
+        return self.vote if self.aggregation is None else f"{self.vote} ({self.aggregation})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The accuracy of each method over one run's problems, beside what the run cost.
+
+    ``failed`` problems count as wrong; ``ungraded`` ones, which have no reference, do not count.
+    """
+
+    accuracies: dict[Method, Accuracy]
+    solved: int
+    failed: int
+    ungraded: int
+    tokens: TokenCounts
+
+
+async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluation:
+    """Put each problem's candidates to every vote and grade what comes of it.
+
+    Votes that look at scores are left out where no candidate has any.
+    """
+    methods = [
+        Method(vote, aggregation)
+        for vote in VOTES
+        for aggregation in ([None] if vote == "majority" else list(AGGREGATIONS))
+    ]
+    correct = dict.fromkeys(methods, 0)
+    solved = failed = ungraded = graded = 0
+    tokens = TokenCounts()
+    scored = False
+    for result in results:
+        tokens += result.tokens
+        failed += result.error is not None
+        solved += result.error is None
+        if result.reference is None:
+            ungraded += 1
+            continue
+        graded += 1
+        groups = await group_answers([candidate.answer for candidate in result.candidates], grader)
+        voters = [
+            (candidate, group)
+            for candidate, group in zip(result.candidates, groups, strict=True)
+            if group is not None and result.error is None
+        ]
+        scored = scored or any(candidate.step_scores for candidate, _ in voters)
+        for method in methods:
+            ballots = [
+                Ballot(group, aggregate(candidate.step_scores, method.aggregation or "last"))
+                for candidate, group in voters
+            ]
+            winner = choose(ballots, method.vote)
+            answer = None if winner is None else voters[winner][0].answer
+            if answer is not None and await grader.equal(result.reference, answer):
+                correct[method] += 1
+    return Evaluation(
+        accuracies={
+            method: Accuracy(count, graded) for method, count in correct.items() if scored or method.aggregation is None
+        },
+        solved=solved,
+        failed=failed,
+        ungraded=ungraded,
+        tokens=tokens,
+    )

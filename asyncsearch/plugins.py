@@ -1,0 +1,44 @@
+"""Things found by name through entry points, so that other packages can add some without a change here."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import entry_points
+from typing import Any
+
+from asyncsearch.errors import ConfigurationError
+
+__all__ = ["RUNTIMES", "STRATEGIES", "load_plugin", "plugin_names", "suggestion"]
+
+STRATEGIES = "asyncsearch.strategies"
+"""Entry-point group of `Strategy` subclasses, each under its name."""
+
+RUNTIMES = "asyncsearch.runtimes"
+"""Entry-point group of callables that make a runtime from what follows the colon in ``NAME:ADDRESS``."""
+
+
+def plugin_names(group: str) -> list[str]:
+    """The names registered in a group, in alphabetical order."""
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """What to say of a name that is not known: the nearest one, or all."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+def load_plugin(group: str, name: str, kind: str) -> Any:
+    """The object registered under a name; ``kind`` is what messages call it.
+
+    Raises:
+        ConfigurationError: there is none, or the package that brings it cannot be imported.
+    """
+    found = [entry for entry in entry_points(group=group) if entry.name == name]
+    if not found:
+        raise ConfigurationError(f"unknown {kind} {name!r}; {suggestion(name, plugin_names(group))}")
+    try:
+        return found[0].load()
+    except (ImportError, AttributeError) as error:
+        missing = str(error).partition("\n")[0]
+        raise ConfigurationError(f"{kind} {name!r} cannot be loaded: {missing}") from error

@@ -1,0 +1,70 @@
+"""How far a run is: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import rich.progress
+from rich.console import Console
+
+from asyncsearch.evaluation import Accuracy
+from asyncsearch.results import ProblemResult
+
+__all__ = ["Progress", "open_progress"]
+
+_PLAIN_LINES = 10
+"""Lines per run where there is no terminal."""
+
+
+class Progress:
+    """Shows runs one after the other. See `open_progress`."""
+
+    def __init__(self, console: Console, bars: rich.progress.Progress | None) -> None:
+        self._console = console
+        self._bars = bars
+
+    def note(self, message: str) -> None:
+        """Say what is going on, where there is no bar to show it."""
+        self._console.print(message, highlight=False)
+
+    @contextmanager
+    def track(self, name: str, total: int) -> Iterator[Callable[[ProblemResult], None]]:
+        """Show one run; the value is to be called with each result."""
+        done = correct = graded = tokens = 0
+        task = None if self._bars is None else self._bars.add_task(name, total=total, accuracy="", tokens="")
+
+        def advance(result: ProblemResult) -> None:
+            nonlocal done, correct, graded, tokens
+            done += 1
+            graded += result.correct is not None
+            correct += bool(result.correct)
+            tokens += result.tokens.generated
+            accuracy = f"{Accuracy(correct, graded).value:.1%} right" if graded else ""
+            if self._bars is not None and task is not None:
+                self._bars.update(task, completed=done, accuracy=accuracy, tokens=f"{tokens:,} tokens")
+            elif done == total or done * _PLAIN_LINES // total > (done - 1) * _PLAIN_LINES // total:
+                self.note(f"{name}: {done}/{total} problems, {accuracy or 'not graded'}, {tokens:,} tokens")
+
+        yield advance
+
+
+@contextmanager
+def open_progress(console: Console) -> Iterator[Progress]:
+    """Show progress on a console while the block runs."""
+    if not console.is_terminal:
+        yield Progress(console, None)
+        return
+    bars = rich.progress.Progress(
+        rich.progress.TextColumn("{task.description:>10}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TextColumn("{task.fields[accuracy]}"),
+        rich.progress.TextColumn("{task.fields[tokens]}"),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("left"),
+        rich.progress.TimeRemainingColumn(),
+        console=console,
+    )
+    with bars:
+        yield Progress(bars.console, bars)

@@ -1,0 +1,199 @@
+"""What came of each problem, and the directory that it is kept in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from asyncsearch.accounting import TokenCounts
+from asyncsearch.errors import RunDirectoryError
+
+__all__ = ["Candidate", "ProblemResult", "RunDirectory", "read_config", "read_results"]
+
+CONFIG_FILE = "config.json"
+RESULTS_FILE = "results.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One leaf of a tree: a solution's text without the prompt, its answer, and a score in [0, 1] per step.
+
+    ``truncated`` solutions were cut off and have no answer: they take no part in a vote.
+    """
+
+    text: str
+    answer: str | None
+    truncated: bool
+    tokens: int
+    step_scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemResult:
+    """What one strategy made of one problem.
+
+    ``answer`` is the vote's, None if no candidate has one; ``correct`` compares it with ``reference`` and is
+    None where there is no reference. ``error`` is None unless the problem failed. ``seconds`` is the time
+    from its first request to its last, shared with whatever else ran beside it.
+    """
+
+    id: str
+    problem: str
+    answer: str | None
+    reference: str | None
+    correct: bool | None
+    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
+    tokens: TokenCounts = field(default_factory=TokenCounts)
+    error: str | None = None
+    seconds: float = 0.0
+
+    def to_json(self) -> bytes:
+        """One line of ``results.jsonl``, without its end."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: bytes | str) -> ProblemResult:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: it is not such a line.
+        """
+        try:
+            record: dict[str, Any] = orjson.loads(line)
+            record["candidates"] = tuple(
+                Candidate(**{**candidate, "step_scores": tuple(candidate["step_scores"])})
+                for candidate in record["candidates"]
+            )
+            record["tokens"] = TokenCounts(**record["tokens"])
+            return cls(**record)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a result: {error}") from error
+
+
+class RunDirectory:
+    """Writes a run: ``config.json`` at once, then a line of ``results.jsonl`` per problem as it is solved.
+
+    Each line is written whole and handed to the operating system before the next, so that a killed run
+    leaves a readable file. `close` puts the lines into the order of the problems.
+
+    Args:
+        path: must not exist yet, or be an empty directory.
+        config: what was run; any JSON value.
+
+    Raises:
+        RunDirectoryError: the path is taken or cannot be written.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        self._order: list[tuple[int, int, int]] = []
+        self._end = 0
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise RunDirectoryError(f"{path}: exists already; name another directory with --out, or remove it")
+            path.mkdir(parents=True, exist_ok=True)
+            _replace(path / CONFIG_FILE, orjson.dumps(config, option=orjson.OPT_INDENT_2) + b"\n")
+            self._file = (path / RESULTS_FILE).open("wb", buffering=0)
+        except OSError as error:
+            raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, position: int, result: ProblemResult) -> None:
+        """Write one result; ``position`` is its problem's place in the dataset.
+
+        Raises:
+            RunDirectoryError: it could not be written, because the disk is full for example.
+        """
+        line = result.to_json() + b"\n"
+        try:
+            self._write_whole(line)
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+        self._order.append((position, self._end, len(line)))
+        self._end += len(line)
+
+    def _write_whole(self, line: bytes) -> None:
+        view = memoryview(line)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+
+    def close(self) -> None:
+        """Order the lines by problem and close the file. What cannot be ordered stays as it was written."""
+        if self._file.closed:
+            return
+        self._file.close()
+        if self._order == sorted(self._order):
+            return
+        results = self.path / RESULTS_FILE
+        ordered = results.with_suffix(".tmp")
+        try:
+            with results.open("rb") as source, ordered.open("wb") as target:
+                for _, offset, size in sorted(self._order):
+                    source.seek(offset)
+                    target.write(source.read(size))
+            ordered.replace(results)
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path}: results could not be put in order: {error}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises:
+        RunDirectoryError: the path is not a run directory.
+    """
+    try:
+        config: dict[str, Any] = orjson.loads((path / CONFIG_FILE).read_bytes())
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{path}: not a run directory, it has no {CONFIG_FILE}") from None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise RunDirectoryError(f"{path / CONFIG_FILE}: cannot be read: {error}") from error
+    return config
+
+
+def read_results(path: Path) -> Iterator[ProblemResult]:
+    """Yield a run's results one by one, without holding them all.
+
+    A torn last line, as a killed run may leave, is passed over.
+
+    Raises:
+        RunDirectoryError: the path is not a run directory, or a line is damaged; the message names it.
+    """
+    file = path / RESULTS_FILE
+    try:
+        lines = file.open("rb")
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{path}: not a run directory, it has no {RESULTS_FILE}") from None
+    except OSError as error:
+        raise RunDirectoryError(f"{file}: cannot be read: {error.strerror or error}") from error
+    with lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield ProblemResult.from_json(line)
+            except ValueError as error:
+                raise RunDirectoryError(f"{file}, line {number}: {error}") from error

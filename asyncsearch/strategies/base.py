@@ -1,0 +1,102 @@
+"""What a strategy is: a frozen set of parameters and one async function over a search context."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from asyncsearch.errors import ConfigurationError
+from asyncsearch.plugins import suggestion
+
+if TYPE_CHECKING:
+    from asyncsearch.context import SearchContext
+
+__all__ = ["Strategy"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy(ABC):
+    """A search over one problem's tree. Subclasses are frozen dataclasses whose fields are their parameters.
+
+    A strategy may not look at a clock or at the order in which children settle, so that its trees depend on
+    nothing but seeds and models.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    """The paper or repository that it follows."""
+
+    width: int = 16
+    """Leaves that the search pays for."""
+    temperature: float = 1.0
+    """Sampling temperature of the policy; 0 takes the likeliest token."""
+    top_p: float = 1.0
+    """Smallest probability mass that tokens are drawn from, in (0, 1]."""
+    max_tokens: int = 1024
+    """Tokens generated along one path from the root to a leaf."""
+    max_step_tokens: int = 256
+    """Tokens generated for one step."""
+    max_depth: int = 25
+    """Steps along one path."""
+    scored: bool = True
+    """Whether nodes are scored by the reward model."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "max_tokens", "max_step_tokens", "max_depth"):
+            self._require(name, minimum=1)
+        self._require("temperature", minimum=0)
+        self._require("top_p", above=0, maximum=1)
+
+    def _require(
+        self, name: str, *, minimum: float | None = None, above: float | None = None, maximum: float | None = None
+    ) -> None:
+        """Check that a parameter is a number in its range."""
+        value = getattr(self, name)
+        limits = [
+            f"{sign} {limit}"
+            for sign, limit in (("at least", minimum), ("above", above), ("at most", maximum))
+            if limit is not None
+        ]
+        if (
+            not isinstance(value, (int, float))
+            or isinstance(value, bool)
+            or not math.isfinite(value)
+            or (minimum is not None and value < minimum)
+            or (above is not None and value <= above)
+            or (maximum is not None and value > maximum)
+        ):
+            raise ConfigurationError(f"{self.name}: {name} must be {' and '.join(limits)}, not {value!r}")
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        """The parameters' names and defaults."""
+        return {field.name: field.default for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def from_parameters(cls, parameters: dict[str, Any]) -> Strategy:
+        """Make the strategy from named parameters.
+
+        Raises:
+            ConfigurationError: a name is unknown, or a value is of the wrong kind or out of range.
+        """
+        known = cls.parameters()
+        for name, value in parameters.items():
+            if name not in known:
+                hint = suggestion(name, list(known))
+                raise ConfigurationError(f"strategy {cls.name!r} has no parameter {name!r}; {hint}")
+            default = known[name]
+            # An int serves as a float; nothing else is converted.
+            fits = type(value) is type(default) or (type(default) is float and type(value) is int)
+            if not fits:
+                kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
+                raise ConfigurationError(f"{cls.name}: {name} must be {kind}, not {value!r}")
+        return cls(**parameters)
+
+    @abstractmethod
+    async def search(self, tree: SearchContext) -> None:
+        """Grow the tree. When it returns, the tree's leaves are the candidates.
+
+        Cancellation ends the search; the context withdraws whatever it still waits for.
+        """

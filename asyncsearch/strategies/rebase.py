@@ -1,0 +1,59 @@
+"""REBASE: reward balanced search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from asyncsearch.context import SearchContext
+from asyncsearch.errors import ConfigurationError
+from asyncsearch.strategies.base import Strategy
+from asyncsearch.strategies.rebase_allocation import legacy_rebase_shares, rebase_shares
+from asyncsearch.tree import Node
+
+__all__ = ["Rebase"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebase(Strategy):
+    """REward BAlanced SEarch (Wu et al. 2024, section 3.2).
+
+    At each depth the width not yet spent on leaves is shared among the open nodes in proportion to
+    softmax(score / ``softmax_temperature``); ``truncate_ratio`` keeps only the best part of them.
+    ``legacy`` uses the published float32 arithmetic and its order of ties, for comparison.
+    """
+
+    name: ClassVar[str] = "rebase"
+    source: ClassVar[str] = "Wu et al. 2024, Inference Scaling Laws (arXiv 2408.00724), section 3.2; rebase.py"
+
+    softmax_temperature: float = 0.2
+    """Temperature of the softmax over scores; lower favours the best nodes more."""
+    truncate_ratio: float = 1.0
+    """Share of the open nodes, best first, that are expanded at each depth, in (0, 1]."""
+    legacy: bool = False
+    """Use the published arithmetic bit for bit (needs torch)."""
+
+    def __post_init__(self) -> None:
+        super(Rebase, self).__post_init__()
+        self._require("softmax_temperature", above=0)
+        self._require("truncate_ratio", above=0, maximum=1)
+        if not self.scored:
+            raise ConfigurationError("rebase: scored must be true, the search is guided by scores")
+
+    async def search(self, tree: SearchContext) -> None:
+        """Expand depth by depth until the width is spent."""
+        frontier, budget = [tree.root], self.width
+        while frontier and budget > 0:
+            nodes, shares = self._allocate(frontier, budget)
+            children = await tree.expand(nodes, shares)
+            budget -= sum(child.is_leaf for child in children)
+            frontier = [child for child in children if not child.is_leaf]
+
+    def _allocate(self, frontier: list[Node], budget: int) -> tuple[list[Node], list[int]]:
+        scores = [node.score for node in frontier]
+        if not self.legacy:
+            return frontier, rebase_shares(scores, budget, self.softmax_temperature, truncate_ratio=self.truncate_ratio)
+        order, shares = legacy_rebase_shares(
+            scores, budget, self.softmax_temperature, truncate_ratio=self.truncate_ratio
+        )
+        return [frontier[index] for index in order], [max(share, 0) for share in shares]

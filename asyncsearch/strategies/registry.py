@@ -1,0 +1,37 @@
+"""Strategies by name: those that ship here and those that other packages register."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asyncsearch.errors import ConfigurationError
+from asyncsearch.plugins import STRATEGIES, load_plugin, plugin_names
+from asyncsearch.strategies.base import Strategy
+
+__all__ = ["make_strategy", "strategy_named", "strategy_names"]
+
+
+def strategy_names() -> list[str]:
+    """The names of every strategy that is installed, in alphabetical order."""
+    return plugin_names(STRATEGIES)
+
+
+def strategy_named(name: str) -> type[Strategy]:
+    """The strategy class registered under a name.
+
+    Raises:
+        ConfigurationError: there is none, or its package cannot be imported or registers something else.
+    """
+    loaded = load_plugin(STRATEGIES, name, "strategy")
+    if not (isinstance(loaded, type) and issubclass(loaded, Strategy)):
+        raise ConfigurationError(f"strategy {name!r}: what is registered is not a subclass of Strategy")
+    return loaded
+
+
+def make_strategy(name: str, parameters: dict[str, Any]) -> Strategy:
+    """Make a strategy from its name and parameters.
+
+    Raises:
+        ConfigurationError: as `strategy_named` and `Strategy.from_parameters`.
+    """
+    return strategy_named(name).from_parameters(parameters)

@@ -1,0 +1,125 @@
+"""The search tree: nodes, their states, and what always holds of them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from runtimes.base import Prefix
+
+__all__ = ["Node", "NodeState", "Tree"]
+
+
+class NodeState(enum.Enum):
+    """What a settled node is. Every state but OPEN is a leaf's."""
+
+    OPEN = "open"
+    """Can be expanded."""
+    ANSWERED = "answered"
+    """The policy finished its solution here."""
+    TRUNCATED = "truncated"
+    """The solution was cut off: no tokens or no depth were left."""
+    FAILED = "failed"
+    """The runtime could not generate or score it; ``error`` says why."""
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One step of a solution, or the whole of it where a strategy samples solutions at once.
+
+    ``draw`` is this node's index among its parent's children. ``text`` is what it adds; ``prefix`` holds all
+    the text up to it as the policy sees it, ``reward_prefix`` as the reward model does. ``step_scores`` has
+    one score in [0, 1] per step in ``text``. ``tokens`` were generated for it; ``path_tokens`` from the root
+    to it, itself included. ``reward_tokens`` were computed, not cached, to score it.
+    """
+
+    parent: Node | None
+    draw: int
+    depth: int
+    prefix: Prefix
+    reward_prefix: Prefix | None
+    text: str = ""
+    state: NodeState = NodeState.OPEN
+    step_scores: tuple[float, ...] = ()
+    steps: int = 0
+    tokens: int = 0
+    path_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    reward_tokens: int = 0
+    error: str | None = None
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the node can not be expanded."""
+        return self.state is not NodeState.OPEN
+
+    @property
+    def score(self) -> float:
+        """The score of the node's last step; 1.0 at the root; the mean of nothing, 0.0, where none was asked for."""
+        if self.parent is None:
+            return 1.0
+        return self.step_scores[-1] if self.step_scores else 0.0
+
+    @property
+    def path(self) -> tuple[int, ...]:
+        """The node's address in its tree: the draw indices from the root to it; the root's is empty."""
+        draws: list[int] = []
+        node = self
+        while node.parent is not None:
+            draws.append(node.draw)
+            node = node.parent
+        return tuple(reversed(draws))
+
+    def lineage(self) -> list[Node]:
+        """The nodes from the root's child to this one."""
+        nodes: list[Node] = []
+        node = self
+        while node.parent is not None:
+            nodes.append(node)
+            node = node.parent
+        return nodes[::-1]
+
+    def solution(self) -> str:
+        """The text of the solution up to and including this node, without the prompt."""
+        return "".join(node.text for node in self.lineage())
+
+    def solution_scores(self) -> tuple[float, ...]:
+        """The scores of all steps up to and including this node's."""
+        return tuple(score for node in self.lineage() for score in node.step_scores)
+
+
+@dataclass(slots=True, eq=False)
+class Tree:
+    """All the nodes that one strategy made for one problem."""
+
+    root: Node
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node, depth first, children in order of their draw."""
+        stack = [self.root]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+    def leaves(self) -> Iterator[Node]:
+        """Every leaf, depth first, in order of draws. The order depends on no timing."""
+        return (node for node in self.nodes() if node.is_leaf)
+
+    def check(self) -> None:
+        """Verify the invariants.
+
+        Raises:
+            AssertionError: one of them is broken; the message names the node's path.
+        """
+        for node in self.nodes():
+            for index, child in enumerate(node.children):
+                assert child.draw == index, f"child {index} of {node.path} has draw {child.draw}"
+                assert child.parent is node, f"child {index} of {node.path} has another parent"
+                assert child.depth == node.depth + 1, f"depth of {child.path} does not follow its parent's"
+                assert child.path_tokens == node.path_tokens + child.tokens, f"tokens do not add up at {child.path}"
+            assert not (node.is_leaf and node.children), f"leaf {node.path} has children"
+            assert (node.error is not None) == (node.state is NodeState.FAILED), f"error and state of {node.path}"

@@ -1,0 +1,241 @@
+"""What every runtime is: requests in, results out as each is ready, and errors that say whether to retry.
+
+RuntimeFailure
+  + RetryableError      the same request may succeed later: a reset connection, an overloaded server
+  + RequestRejected     this request can never succeed: too long, empty, ids outside the vocabulary
+  + RequestAborted      the request was given up on purpose
+  + RuntimeGone         the runtime is gone: nothing sent to it will be answered again
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias, runtime_checkable
+
+__all__ = [
+    "Capabilities",
+    "Deliver",
+    "FinishReason",
+    "GenerateRequest",
+    "GenerateResult",
+    "HeadMean",
+    "Prefix",
+    "Readout",
+    "Request",
+    "RequestAborted",
+    "RequestRejected",
+    "Result",
+    "RetryableError",
+    "Runtime",
+    "RuntimeFailure",
+    "RuntimeGone",
+    "ScoreRequest",
+    "ScoreResult",
+    "TokenLabels",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Prefix:
+    """A text shared by everything that continues it: a linked list of segments, newest last.
+
+    Two prefixes are equal only if they are the same object, so that a runtime can keep what it knows of one
+    (token ids, keys and values) for exactly as long as some tree still uses it.
+
+    ``token_ids`` are the segment's tokens where the policy itself produced them; elsewhere None, and the
+    runtime encodes ``text`` on its own. A tree never re-encodes text that a model has written.
+    """
+
+    text: str
+    parent: Prefix | None = None
+    token_ids: tuple[int, ...] | None = field(default=None, repr=False)
+
+    def extend(self, text: str, token_ids: tuple[int, ...] | None = None) -> Prefix:
+        """The prefix that adds one segment to this one."""
+        return Prefix(text, self, token_ids)
+
+    def segments(self) -> Iterator[Prefix]:
+        """This prefix and those it continues, newest first."""
+        prefix: Prefix | None = self
+        while prefix is not None:
+            yield prefix
+            prefix = prefix.parent
+
+    def full_text(self) -> str:
+        """The text from the very beginning."""
+        return "".join([segment.text for segment in self.segments()][::-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLabels:
+    """Read a step's score as softmax over two tokens, ``good`` against ``bad``, after its last token.
+
+    This is how Math-Shepherd's reward models are read (Wang et al., arXiv 2312.08935).
+    """
+
+    good: str
+    bad: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadMean:
+    """Read a step's score as the sigmoid of the mean of all output logits at its last token.
+
+    This is the head of the REBASE reference's reward model, whose language-model head has two rows
+    (``hf_score.py``: ``logits.mean(dim=-1).sigmoid()``).
+    """
+
+
+Readout: TypeAlias = TokenLabels | HeadMean
+
+
+class FinishReason(enum.Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    """A stop string appeared; it is not part of the text."""
+    END = "end"
+    """The model ended the sequence by itself."""
+    LENGTH = "length"
+    """``max_new_tokens`` were generated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GenerateRequest:
+    """Continue a prefix. The sequence drawn depends on ``prefix`` and ``seed`` alone.
+
+    ``max_new_tokens`` counts tokens; ``temperature`` 0 takes the likeliest token every time; ``top_p`` keeps
+    the smallest set of tokens with at least that probability; generation ends before any of ``stop``.
+    """
+
+    prefix: Prefix
+    seed: int
+    max_new_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateResult:
+    """A finished continuation.
+
+    ``prefix`` is the request's prefix extended by ``text``. Token counts: ``prompt_tokens`` in the whole
+    prefix, ``cached_tokens`` of them taken from a cache, ``generated_tokens`` newly drawn, those of a
+    stop string or end of sequence included.
+    """
+
+    prefix: Prefix
+    finish: FinishReason
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+
+    @property
+    def text(self) -> str:
+        """The continuation, without the stop string that ended it."""
+        return self.prefix.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreRequest:
+    """Score the last ``steps`` segments of a prefix, each at its last token, as ``readout`` says."""
+
+    prefix: Prefix
+    steps: int
+    readout: Readout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreResult:
+    """One score in [0, 1] per step asked for, oldest first; token counts as in `GenerateResult`."""
+
+    scores: tuple[float, ...]
+    prompt_tokens: int
+    cached_tokens: int
+
+
+Request: TypeAlias = GenerateRequest | ScoreRequest
+Result: TypeAlias = GenerateResult | ScoreResult
+
+
+class RuntimeFailure(Exception):
+    """A runtime could not answer a request. ``request`` is the one concerned, None where it is all of them."""
+
+    def __init__(self, message: str, *, request: Request | None = None) -> None:
+        super().__init__(message)
+        self.request = request
+
+
+class RetryableError(RuntimeFailure):
+    """The same request may succeed if it is sent again."""
+
+
+class RequestRejected(RuntimeFailure):
+    """The request can never succeed."""
+
+
+class RequestAborted(RuntimeFailure):
+    """The request was given up by the one who sent it."""
+
+
+class RuntimeGone(RuntimeFailure):
+    """The runtime will not answer anything any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a runtime can do, as far as a scheduler or a reward model must know.
+
+    ``model`` names what it serves; ``honours_seeds`` is True when equal seeds give equal text whatever else
+    is in the batch; ``aborts`` when `Runtime.abort` frees resources at once; ``largest_batch`` is the number
+    of requests that are useful in flight; ``output_rows`` the width of the model's output (the vocabulary,
+    or the rows of a reward head), None if unknown; ``reward_format`` the name of the format its reward model
+    was trained with, None if it does not say.
+    """
+
+    model: str
+    honours_seeds: bool
+    aborts: bool
+    largest_batch: int
+    output_rows: int | None = None
+    reward_format: str | None = None
+
+
+Deliver: TypeAlias = Callable[[Request, Result | RuntimeFailure], None]
+"""Called once per request, on the event loop, as soon as its outcome is known. Must not block."""
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A model somewhere that generates, scores, or both. Open it with ``async with`` before use."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this runtime can do; known once it is open."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        """Generate for each request and deliver each outcome as soon as it is there.
+
+        Returns when every outcome has been delivered. A failure that concerns one request is delivered, one
+        that concerns all is raised. Cancelling the call gives up the requests not yet delivered.
+        """
+        ...
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        """Score each request; otherwise as `generate`."""
+        ...
+
+    async def abort(self, requests: Sequence[Request]) -> None:
+        """Give up requests in flight. Each is still delivered, as `RequestAborted` unless it was done already."""
+        ...

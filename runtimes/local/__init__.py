@@ -1,0 +1,5 @@
+"""Hugging Face models in this process: the embedded default. Needs the ``local`` extra (torch, transformers)."""
+
+from runtimes.local.runtime import LocalRuntime
+
+__all__ = ["LocalRuntime"]

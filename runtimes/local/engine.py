@@ -1,0 +1,471 @@
+"""The computation behind the local runtime: a decode loop that sequences join and leave, and step scores.
+
+An engine is used by one thread at a time. It knows nothing of asyncio.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from runtimes.base import (
+    FinishReason,
+    GenerateRequest,
+    GenerateResult,
+    HeadMean,
+    Prefix,
+    Readout,
+    Request,
+    RequestAborted,
+    RequestRejected,
+    Result,
+    RuntimeFailure,
+    ScoreRequest,
+    ScoreResult,
+)
+from runtimes.local.cache import BatchCache, PrefixStore, Segment, covered_tokens
+from runtimes.local.sampling import draw_tokens, uniforms
+from runtimes.local.text import TextCodec
+
+__all__ = ["Engine", "Outcome"]
+
+Outcome = tuple[Request, Result | RuntimeFailure]
+
+_TOKENS_PER_PASS = 4096
+"""Tokens of prefixes computed in one forward pass, padding included; bounds memory and the reply to a Ctrl-C."""
+
+_SCORE_DECIMALS = 7
+"""Scores are rounded to hide how the last bits depend on the batch."""
+
+
+@dataclass(slots=True, eq=False)
+class _Chain:
+    """A prefix as a chain of segments, oldest first."""
+
+    prefixes: list[Prefix]
+    segments: list[Segment]
+    length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.length = sum(len(segment.tokens) for segment in self.segments)
+
+    def claim(self, claimed: set[Prefix]) -> int:
+        """How many tokens need not be computed for this chain alone, and mark the rest as being computed.
+
+        A token is reused if its keys and values are there, or if another chain has ``claimed`` its segment.
+        """
+        reused = 0
+        for prefix, segment in zip(self.prefixes, self.segments, strict=True):
+            known = len(segment.tokens) if prefix in claimed else segment.covered
+            reused += known
+            if known < len(segment.tokens):
+                break
+        claimed.update(self.prefixes)
+        return reused
+
+    def slice(self, begin: int, end: int) -> list[int]:
+        """The tokens from ``begin`` to ``end``."""
+        tokens: list[int] = []
+        position = 0
+        for segment in self.segments:
+            after = position + len(segment.tokens)
+            if after > begin and position < end:
+                tokens += segment.tokens[max(begin - position, 0) : end - position]
+            position = after
+        return tokens
+
+
+@dataclass(slots=True, eq=False)
+class _Sequence:
+    """A generation in a row of the batch. ``last`` is the token whose keys and values are not computed yet."""
+
+    request: GenerateRequest
+    chain: _Chain
+    cached_tokens: int
+    limit: int
+    last: int
+    tokens: list[int] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """Tokens so far, prefix included."""
+        return self.chain.length + len(self.tokens)
+
+
+@dataclass(slots=True, eq=False)
+class _Scoring:
+    """A score request under way: the positions whose outputs are read."""
+
+    request: ScoreRequest
+    chain: _Chain
+    positions: list[int]
+    cached_tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class _Pass:
+    """One row of a forward pass over prefixes: compute tokens ``begin`` to ``end`` of a chain."""
+
+    chain: _Chain
+    begin: int
+    end: int
+    scoring: _Scoring | None = None
+
+
+class Engine:
+    """A causal language model that generates and scores, over a store of prefixes.
+
+    Args:
+        model: in evaluation mode, on its device.
+        tokenizer: the model's.
+        context_length: tokens that a sequence may have.
+        end_tokens: ids that end a sequence.
+        rows: sequences generated at the same time.
+        cache_bytes: bound on the keys and values kept for prefixes.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        context_length: int,
+        end_tokens: Iterable[int],
+        rows: int,
+        cache_bytes: int,
+    ) -> None:
+        self.context_length = context_length
+        self.rows = rows
+        self._model = model
+        self._tokenizer = tokenizer
+        self._device = model.device
+        self._codec = TextCodec(tokenizer)
+        self._end_tokens = frozenset(end_tokens)
+        self._layers = model.config.get_text_config().num_hidden_layers
+        self._store = PrefixStore(cache_bytes)
+        self._batch = BatchCache(self._layers)
+        self._running: list[_Sequence] = []
+        self._waiting: deque[Request] = deque()
+        self._aborted: set[Request] = set()
+        self._outcomes: list[Outcome] = []
+
+    def submit(self, requests: Iterable[Request]) -> None:
+        """Queue requests. May be called from another thread than `advance`."""
+        self._waiting.extend(requests)
+
+    def abort(self, requests: Iterable[Request]) -> None:
+        """Give up requests at the next turn. May be called from another thread than `advance`."""
+        self._aborted.update(requests)
+
+    @torch.inference_mode()
+    def advance(self, turns: int = 8) -> list[Outcome]:
+        """Work for a while: take what is queued, then decode until something is finished, ``turns`` at most."""
+        self._outcomes = []
+        for _ in range(turns):
+            self._drop_aborted()
+            self._admit()
+            if self._running and not self._outcomes:
+                self._decode()
+            if self._outcomes or not self._running:
+                break
+        return self._outcomes
+
+    # What comes in.
+
+    def _drop_aborted(self) -> None:
+        if not self._aborted:
+            return
+        aborted, self._aborted = self._aborted, set()
+        for row in reversed(range(len(self._running))):
+            if self._running[row].request in aborted:
+                self._finish(row, RequestAborted("aborted", request=self._running[row].request))
+        for _ in range(len(self._waiting)):
+            request = self._waiting.popleft()
+            if request in aborted:
+                self._outcomes.append((request, RequestAborted("aborted", request=request)))
+            else:
+                self._waiting.append(request)
+
+    def _admit(self) -> None:
+        """Start what is queued: all scores, and as many generations as there are rows."""
+        sequences: list[_Sequence] = []
+        scorings: list[_Scoring] = []
+        claimed: set[Prefix] = set()
+        later: list[Request] = []
+        while self._waiting:
+            request = self._waiting.popleft()
+            try:
+                if isinstance(request, ScoreRequest):
+                    scorings.append(self._prepare_scoring(request, claimed))
+                elif len(self._running) + len(sequences) < self.rows:
+                    sequences.append(self._prepare_sequence(request, claimed))
+                else:
+                    later.append(request)
+            except RequestRejected as rejection:
+                self._outcomes.append((request, rejection))
+        self._waiting.extendleft(reversed(later))
+        if sequences or scorings:
+            self._compute_prefixes(sequences, scorings)
+            self._start(sequences)
+
+    def _chain(self, prefix: Prefix, request: Request) -> _Chain:
+        prefixes = [*prefix.segments()][::-1]
+        segments: list[Segment] = []
+        for index, part in enumerate(prefixes):
+            segment = self._store.get(part)
+            if segment is None:
+                tokens = part.token_ids
+                if tokens is None:
+                    encode = self._codec.encode_continuation if index else self._codec.encode_opening
+                    tokens = encode(part.text)
+                segment = self._store.add(part, tokens)
+            self._store.touch(segment)
+            segments.append(segment)
+        chain = _Chain(prefixes, segments)
+        if not chain.length:
+            raise RequestRejected("the prompt is empty", request=request)
+        if chain.length + isinstance(request, GenerateRequest) > self.context_length:
+            raise RequestRejected(
+                f"the prompt has {chain.length} tokens, the model's context {self.context_length}", request=request
+            )
+        return chain
+
+    def _prepare_sequence(self, request: GenerateRequest, claimed: set[Prefix]) -> _Sequence:
+        chain = self._chain(request.prefix, request)
+        if request.max_new_tokens < 1:
+            raise RequestRejected(f"max_new_tokens is {request.max_new_tokens}", request=request)
+        limit = min(request.max_new_tokens, self.context_length - chain.length)
+        cached = min(chain.claim(claimed), chain.length - 1)
+        return _Sequence(request, chain, cached, limit, last=chain.slice(chain.length - 1, chain.length)[0])
+
+    def _prepare_scoring(self, request: ScoreRequest, claimed: set[Prefix]) -> _Scoring:
+        chain = self._chain(request.prefix, request)
+        if not 1 <= request.steps <= len(chain.segments):
+            raise RequestRejected(f"{request.steps} steps of {len(chain.segments)} segments", request=request)
+        positions: list[int] = []
+        end = chain.length
+        for segment in reversed(chain.segments[len(chain.segments) - request.steps :]):
+            positions.append(end - 1)
+            end -= len(segment.tokens)
+        positions.reverse()
+        return _Scoring(request, chain, positions, min(chain.claim(claimed), positions[0]))
+
+    # Prefixes.
+
+    def _compute_prefixes(self, sequences: Sequence[_Sequence], scorings: Sequence[_Scoring]) -> None:
+        """Compute keys and values of prefixes, each segment once however many share it, and all scores."""
+        goals: dict[Prefix | _Scoring, _Pass] = {}
+        for sequence in sequences:
+            goals[sequence.request.prefix] = _Pass(sequence.chain, 0, sequence.chain.length - 1)
+        for scoring in scorings:
+            goals[scoring] = _Pass(scoring.chain, 0, scoring.chain.length, scoring)
+        while goals:
+            passes: dict[Prefix | _Scoring, _Pass] = {}
+            shared = self._shared_segments(goals.values())
+            for key, goal in list(goals.items()):
+                known = covered_tokens(goal.chain.segments)
+                if goal.scoring is not None:
+                    known = min(known, goal.scoring.positions[0])
+                if known >= goal.end:
+                    del goals[key]
+                    continue
+                missing, end = self._first_missing(goal.chain, known)
+                if missing in shared and end < (goal.scoring.positions[0] if goal.scoring else goal.end):
+                    passes.setdefault(missing, _Pass(goal.chain, known, end))
+                else:
+                    passes[key] = _Pass(goal.chain, known, goal.end, goal.scoring)
+                    del goals[key]
+            self._forward_all(list(passes.values()))
+
+    @staticmethod
+    def _first_missing(chain: _Chain, known: int) -> tuple[Prefix, int]:
+        """The segment that holds token ``known``, and where it ends."""
+        end = 0
+        for prefix, segment in zip(chain.prefixes, chain.segments, strict=True):
+            end += len(segment.tokens)
+            if end > known:
+                return prefix, end
+        raise AssertionError("a chain ends before its own length")
+
+    @staticmethod
+    def _shared_segments(goals: Iterable[_Pass]) -> set[Prefix]:
+        users = Counter(prefix for goal in goals for prefix in goal.chain.prefixes)
+        return {prefix for prefix, count in users.items() if count > 1}
+
+    def _forward_all(self, passes: list[_Pass]) -> None:
+        passes.sort(key=lambda one: one.end - one.begin)
+        group: list[_Pass] = []
+        for one in passes:
+            # Ascending, so the newest is the widest of its group.
+            if group and (len(group) + 1) * (one.end - one.begin) > _TOKENS_PER_PASS:
+                self._forward(group)
+                group = []
+            group.append(one)
+        if group:
+            self._forward(group)
+
+    def _forward(self, group: list[_Pass]) -> None:
+        """One forward pass over some prefixes; keeps their keys and values and reads their scores."""
+        width = max(one.end - one.begin for one in group)
+        batch = BatchCache(self._layers)
+        batch.reserve(len(group), max(one.begin for one in group) + width)
+        tokens = np.zeros((len(group), width), np.int64)
+        begins = np.array([one.begin for one in group])
+        for row, one in enumerate(group):
+            tokens[row, : one.end - one.begin] = one.chain.slice(one.begin, one.end)
+            self._load(batch, row, one.chain, one.begin)
+        positions = torch.as_tensor(begins[:, None] + np.arange(width), device=self._device)
+        wanted = sorted(
+            {position - one.begin for one in group if one.scoring for position in one.scoring.positions}
+        ) or [0]
+        keep = torch.tensor(wanted, device=self._device)
+        logits = self._run(torch.as_tensor(tokens, device=self._device), positions, batch, keep)
+        for row, one in enumerate(group):
+            self._save(batch, row, one.chain, one.begin, one.end)
+            if one.scoring is not None:
+                columns = [wanted.index(position - one.begin) for position in one.scoring.positions]
+                scores = self._read(logits[row, columns], one.scoring.request.readout)
+                result = ScoreResult(
+                    scores=scores,
+                    prompt_tokens=one.chain.length,
+                    cached_tokens=one.scoring.cached_tokens,
+                )
+                self._outcomes.append((one.scoring.request, result))
+
+    def _run(
+        self, tokens: torch.Tensor, positions: torch.Tensor, batch: BatchCache, keep: torch.Tensor | int
+    ) -> torch.Tensor:
+        mask = batch.place(positions)
+        output = self._model(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=mask,
+            past_key_values=batch,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits: torch.Tensor = output.logits
+        return logits
+
+    def _load(self, batch: BatchCache, row: int, chain: _Chain, end: int) -> None:
+        """Copy the keys and values of a chain's first tokens into a row."""
+        begin = 0
+        for segment in chain.segments:
+            if begin >= end:
+                break
+            if segment.keys_values is not None:
+                batch.load(row, begin, segment.keys_values[:, :, :, : end - begin])
+            begin += len(segment.tokens)
+
+    def _save(self, batch: BatchCache, row: int, chain: _Chain, begin: int, end: int) -> None:
+        """Keep what a row now has of the segments that were not covered whole."""
+        start = 0
+        for segment in chain.segments:
+            stop = min(start + len(segment.tokens), end)
+            if stop > begin and stop - start > segment.covered:
+                self._store.cover(segment, batch.save(row, start, stop))
+            start += len(segment.tokens)
+
+    def _read(self, logits: torch.Tensor, readout: Readout) -> tuple[float, ...]:
+        logits = logits.double()
+        if isinstance(readout, HeadMean):
+            scores = logits.mean(dim=-1).sigmoid()
+        else:
+            labels = [
+                self._tokenizer.encode(label, add_special_tokens=False)[-1] for label in (readout.good, readout.bad)
+            ]
+            scores = logits[:, labels].softmax(dim=-1)[:, 0]
+        return tuple(round(score, _SCORE_DECIMALS) for score in scores.tolist())
+
+    # Generation.
+
+    def _start(self, sequences: Sequence[_Sequence]) -> None:
+        if not sequences:
+            return
+        longest = max(sequence.chain.length + sequence.limit for sequence in sequences)
+        self._batch.reserve(len(self._running) + len(sequences), min(longest, self.context_length))
+        for sequence in sequences:
+            self._load(self._batch, len(self._running), sequence.chain, sequence.chain.length - 1)
+            self._running.append(sequence)
+
+    def _decode(self) -> None:
+        """Draw one token for every running sequence."""
+        running = self._running
+        device = self._device
+        tokens = torch.tensor([[sequence.last] for sequence in running], device=device)
+        positions = torch.tensor([[sequence.length - 1] for sequence in running], device=device)
+        logits = self._run(tokens, positions, self._batch, 1)[:, -1]
+        requests = [sequence.request for sequence in running]
+        numbers = uniforms(
+            np.array([request.seed for request in requests], np.uint64),
+            np.array([len(sequence.tokens) for sequence in running], np.uint64),
+        )
+        drawn = draw_tokens(
+            logits,
+            torch.tensor([request.temperature for request in requests], dtype=torch.float64, device=device),
+            torch.tensor([request.top_p for request in requests], dtype=torch.float64, device=device),
+            torch.as_tensor(numbers, device=device),
+        ).tolist()
+        for row in reversed(range(len(running))):
+            sequence, token = running[row], drawn[row]
+            sequence.tokens.append(token)
+            sequence.last = token
+            if (result := self._result_of(sequence)) is not None:
+                self._keep(row, result.prefix)
+                self._finish(row, result)
+
+    def _result_of(self, sequence: _Sequence) -> GenerateResult | None:
+        """The result of a sequence that has just ended, None where it goes on."""
+        tokens, stops = sequence.tokens, sequence.request.stop
+        ended = tokens[-1] in self._end_tokens
+        if not ended and stops:
+            # The last token completes a stop string only if it contributes that string's last character.
+            piece = self._codec.piece(tokens[-1])
+            if any(stop[-1] in piece for stop in stops) or "\ufffd" in piece:
+                text = self._codec.decode(tokens)
+                ends = [found for stop in stops if (found := text.find(stop)) >= 0]
+                if ends:
+                    text = text[: min(ends)]
+                    return self._make_result(sequence, text, self._codec.cut(tokens, text), FinishReason.STOP)
+        if ended:
+            return self._make_result(sequence, self._codec.decode(tokens[:-1]), tuple(tokens[:-1]), FinishReason.END)
+        if len(tokens) >= sequence.limit:
+            return self._make_result(sequence, self._codec.decode(tokens), tuple(tokens), FinishReason.LENGTH)
+        return None
+
+    @staticmethod
+    def _make_result(sequence: _Sequence, text: str, tokens: tuple[int, ...], finish: FinishReason) -> GenerateResult:
+        return GenerateResult(
+            prefix=sequence.request.prefix.extend(text, tokens),
+            finish=finish,
+            prompt_tokens=sequence.chain.length,
+            cached_tokens=sequence.cached_tokens,
+            generated_tokens=len(sequence.tokens),
+        )
+
+    def _keep(self, row: int, prefix: Prefix) -> None:
+        """Remember the keys and values of a finished row, for the sequences that will continue it."""
+        sequence = self._running[row]
+        tokens = prefix.token_ids or ()
+        segment = self._store.add(prefix, tokens)
+        same = 0  # a stop string inside a token leaves tokens that were never computed
+        for kept, drawn in zip(tokens, sequence.tokens[:-1], strict=False):
+            if kept != drawn:
+                break
+            same += 1
+        begin = sequence.chain.length
+        chain = _Chain([*sequence.chain.prefixes, prefix], [*sequence.chain.segments, segment])
+        self._save(self._batch, row, chain, begin - 1, begin + same)
+
+    def _finish(self, row: int, outcome: Result | RuntimeFailure) -> None:
+        """Take a sequence out of the batch; the last row takes its place."""
+        self._outcomes.append((self._running[row].request, outcome))
+        last = self._running.pop()
+        if row < len(self._running):
+            self._batch.move(len(self._running), row, last.length)
+            self._running[row] = last

@@ -1,0 +1,201 @@
+"""A Hugging Face causal language model, served to the scheduler from a worker thread of this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import torch
+from anyio import to_thread
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
+from runtimes.local.engine import Engine
+
+__all__ = ["DTYPES", "LocalRuntime", "ModelLoadError"]
+
+DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
+
+_SMALL_MODEL_PARAMETERS = 50_000_000
+_DEFAULT_CONTEXT = 2048
+
+
+class ModelLoadError(RuntimeGone):
+    """A directory holds no model that can be served; the message is one line and says what is wrong."""
+
+
+class LocalRuntime:
+    """Generates and scores with any causal language model directory, batching continuously.
+
+    Sequences join and leave the batch as they come and end; forks of one prefix share its computation, and
+    a prefix's keys and values are kept while a tree still uses it, so that a new step costs only its own
+    tokens.
+
+    What is drawn depends on seed and prefix. Floating-point sums depend on the shape of the batch in their
+    last bits, though, and in float32 that can change a token. So models of less than 50 million parameters
+    run in float64 on a CPU, where it takes a coincidence of about one in 10^11 per token to matter; larger
+    ones, and those on a GPU, keep their own type, and there equal seeds give equal text only as long as
+    batches are equal too. ``capabilities.honours_seeds`` says which.
+
+    Args:
+        directory: of a Hugging Face causal language model with its tokenizer.
+        dtype: one of `DTYPES`; ``"auto"`` as above.
+        device: ``"auto"`` (a GPU if there is one), or what torch calls it.
+        rows: sequences generated at the same time; by default 256 for small models, 32 for others.
+        cache_bytes: bound on keys and values kept for prefixes.
+        trust_remote_code: run code that the model's directory brings. Off unless asked for.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        dtype: str = "auto",
+        device: str = "auto",
+        rows: int | None = None,
+        cache_bytes: int = 2 << 30,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.directory = Path(directory)
+        self._dtype = dtype
+        self._device = device
+        self._rows = rows
+        self._cache_bytes = cache_bytes
+        self._trust_remote_code = trust_remote_code
+        self._engine: Engine | None = None
+        self._capabilities: Capabilities | None = None
+        self._users = 0
+        self._turn = anyio.Lock()
+        self._delivers: dict[Request, Deliver] = {}
+
+    def __repr__(self) -> str:
+        return f"LocalRuntime({str(self.directory)!r})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do; known once the runtime is open."""
+        if self._capabilities is None:
+            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
+        return self._capabilities
+
+    async def __aenter__(self) -> Self:
+        """Load the model; opened again while it is open, it is the same model, kept until the last one leaves.
+
+        Raises:
+            ModelLoadError: the directory holds none that can be served.
+        """
+        if self._users == 0:
+            await to_thread.run_sync(self._load)
+        self._users += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._engine = None
+            self._capabilities = None
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        """See `runtimes.base.Runtime.generate`."""
+        await self._serve(requests, deliver)
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        """See `runtimes.base.Runtime.score`."""
+        await self._serve(requests, deliver)
+
+    async def abort(self, requests: Sequence[Request]) -> None:
+        """See `runtimes.base.Runtime.abort`."""
+        if self._engine is not None:
+            self._engine.abort([request for request in requests if request in self._delivers])
+
+    async def _serve(self, requests: Sequence[Request], deliver: Deliver) -> None:
+        """Have requests computed.
+
+        Whoever holds the turn drives the engine for everybody, until its own requests are done; so there is
+        no background task that could outlive its owner.
+        """
+        engine = self._engine
+        if engine is None:
+            raise RuntimeGone(f"{self!r} is not open")
+        for request in requests:
+            self._delivers[request] = deliver
+        engine.submit(requests)
+        try:
+            async with self._turn:
+                while any(request in self._delivers for request in requests):
+                    for request, outcome in await to_thread.run_sync(engine.advance):
+                        if (waiting := self._delivers.pop(request, None)) is not None:
+                            waiting(request, outcome)
+        finally:
+            left = [request for request in requests if self._delivers.pop(request, None) is not None]
+            if left:
+                engine.abort(left)
+
+    def _load(self) -> None:
+        model, tokenizer = _load_model(self.directory, self._dtype, self._device, self._trust_remote_code)
+        config = model.config.get_text_config()
+        small = model.num_parameters() < _SMALL_MODEL_PARAMETERS
+        rows = self._rows or (256 if small else 32)
+        end_tokens = {tokenizer.eos_token_id}
+        configured = getattr(model.generation_config, "eos_token_id", None)
+        end_tokens.update(configured if isinstance(configured, list) else [configured])
+        self._engine = Engine(
+            model,
+            tokenizer,
+            context_length=_context_length(config),
+            end_tokens={token for token in end_tokens if token is not None},
+            rows=rows,
+            cache_bytes=self._cache_bytes,
+        )
+        head = model.get_output_embeddings()
+        self._capabilities = Capabilities(
+            model=str(self.directory),
+            honours_seeds=model.dtype == torch.float64,
+            aborts=True,
+            largest_batch=rows,
+            output_rows=None if head is None else int(head.weight.shape[0]),
+            reward_format=getattr(config, "reward_format", None),
+        )
+
+
+def _load_model(
+    directory: Path, dtype: str, device: str, trust_remote_code: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if dtype not in DTYPES:
+        raise ModelLoadError(f"unknown dtype {dtype!r}; known are {', '.join(DTYPES)}")
+    if not directory.is_dir():
+        raise ModelLoadError(f"{directory}: no such directory; give one that holds a Hugging Face model")
+    if not (directory / "config.json").is_file():
+        raise ModelLoadError(f"{directory}: not a model directory, it has no config.json")
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": True}
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        config = AutoConfig.from_pretrained(directory, **options)
+        tokenizer = AutoTokenizer.from_pretrained(directory, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            directory, config=config, dtype="auto", use_safetensors=True, **options
+        )
+        torch.nn.Module.to(model, device)
+        model.eval()
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, json.JSONDecodeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelLoadError(f"{directory}: cannot be loaded as a causal language model: {reason}") from error
+    if dtype != "auto":
+        torch.nn.Module.to(model, getattr(torch, dtype))
+    elif device == "cpu":
+        torch.nn.Module.to(model, torch.float64 if model.num_parameters() < _SMALL_MODEL_PARAMETERS else torch.float32)
+    return model, tokenizer
+
+
+def _context_length(config: Any) -> int:
+    """Tokens that a sequence may have; within a sliding window full attention is the same thing."""
+    length = getattr(config, "max_position_embeddings", None) or _DEFAULT_CONTEXT
+    window = getattr(config, "sliding_window", None)
+    return int(min(length, window) if window else length)

@@ -1,0 +1,59 @@
+"""Between text and tokens, segment by segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from transformers import PreTrainedTokenizerBase
+
+__all__ = ["TextCodec"]
+
+_ANCHOR = "\n"
+
+
+class TextCodec:
+    """Encodes and decodes pieces of a text as they are in its middle.
+
+    Some tokenizers treat the beginning of whatever they are given in a special way (SentencePiece adds a
+    space, and drops one when decoding). Every piece is therefore handled after an anchor, which is taken off.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._anchor = tuple(tokenizer.encode(_ANCHOR, add_special_tokens=False))
+        self._anchor_text = str(self._tokenizer.decode(list(self._anchor)))
+        self.piece = lru_cache(maxsize=1 << 17)(self._piece)
+
+    def encode_opening(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text's first segment, with the beginning of sequence where the model has one."""
+        return tuple(self._tokenizer.encode(text))
+
+    def encode_continuation(self, text: str) -> tuple[int, ...]:
+        """The tokens of a segment that continues a text."""
+        tokens = tuple(self._tokenizer.encode(_ANCHOR + text, add_special_tokens=False))
+        if tokens[: len(self._anchor)] == self._anchor:
+            return tokens[len(self._anchor) :]
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens that continue a text; special tokens have none."""
+        text = self._tokenizer.decode([*self._anchor, *tokens], skip_special_tokens=True)
+        return str(text).removeprefix(self._anchor_text)
+
+    def _piece(self, token: int) -> str:
+        """The text of one token on its own, remembered: enough to see which characters it may contribute."""
+        return self.decode((token,))
+
+    def cut(self, tokens: Sequence[int], text: str) -> tuple[int, ...]:
+        """Tokens for ``text``, a beginning of what ``tokens`` decode to, keeping as many of them as it allows."""
+        low, high = 0, len(tokens)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if text.startswith(self.decode(tokens[:middle])):
+                low = middle
+            else:
+                high = middle - 1
+        kept = tuple(tokens[:low])
+        rest = text[len(self.decode(kept)) :]
+        return kept + self.encode_continuation(rest) if rest else kept

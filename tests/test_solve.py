@@ -1,0 +1,255 @@
+"""Whole runs over a simulated server: results, determinism, failures, interruption, memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncsearch import (
+    ConfigurationError,
+    DatasetError,
+    ModelError,
+    Problem,
+    ProblemResult,
+    Rebase,
+    Run,
+    RunDirectoryError,
+    Sampling,
+    SolveOptions,
+    Strategy,
+    Tree,
+    read_results,
+    solve,
+    solve_dataset,
+)
+from asyncsearch.context import SearchContext
+from runtimes.base import Deliver, GenerateRequest
+from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
+from runtimes.virtual_clock import run_virtual
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(id=f"p{number}", text=f"problem {number}", answer=str(number % 5)) for number in range(count)]
+
+
+def without_times(path: Path) -> list[bytes]:
+    lines = []
+    for result in read_results(path):
+        lines.append(ProblemResult.to_json(result).partition(b'"seconds"')[0])
+    return lines
+
+
+def run(
+    chosen: Sequence[Problem],
+    strategy: Strategy,
+    *,
+    run_dir: Path | None = None,
+    options: SolveOptions = SolveOptions(),
+    faults: Faults = Faults(),
+) -> Run:
+    runtime = SimulatedRuntime(faults=faults)
+    return run_virtual(
+        lambda: solve_dataset(chosen, strategy, policy=runtime, reward=runtime, run_dir=run_dir, options=options)
+    )
+
+
+def test_a_run_says_what_came_of_every_problem(tmp_path: Path) -> None:
+    done = run(problems(30), Rebase(width=8), run_dir=tmp_path / "run")
+    results = list(done.results())
+    assert [result.id for result in results] == [f"p{number}" for number in range(30)]
+    assert (done.solved, done.failed, done.graded) == (30, 0, 30)
+    assert done.correct == sum(result.correct is True for result in results)
+    assert done.tokens.generated == sum(result.tokens.generated for result in results)
+    for result in results:
+        assert len(result.candidates) == 8
+        assert result.answer in {candidate.answer for candidate in result.candidates}
+        assert result.correct == (result.answer == result.reference)
+        for candidate in result.candidates:
+            assert len(candidate.step_scores) == candidate.text.count("Step ")
+
+
+def test_results_do_not_depend_on_limits_or_faults(tmp_path: Path) -> None:
+    chosen = problems(25)
+    run(chosen, Rebase(), run_dir=tmp_path / "a")
+    run(chosen, Rebase(), run_dir=tmp_path / "b", options=SolveOptions(policy_limit=3, reward_limit=2))
+    run(chosen, Rebase(), run_dir=tmp_path / "c", options=SolveOptions(problems_in_flight=2))
+    run(chosen, Rebase(), run_dir=tmp_path / "d", faults=Faults(retryable=0.1, lost=0.02))
+    reference = without_times(tmp_path / "a")
+    assert reference == without_times(tmp_path / "b") == without_times(tmp_path / "c")
+    # Faults cost attempts; cached prompt tokens, which depend on what a server has seen, may differ.
+    assert [result.candidates for result in read_results(tmp_path / "a")] == [
+        result.candidates for result in read_results(tmp_path / "d")
+    ]
+
+
+def test_the_order_of_problems_does_not_matter(tmp_path: Path) -> None:
+    chosen = problems(25)
+    shuffled = random.Random(1).sample(chosen, len(chosen))
+    run(chosen, Rebase(), run_dir=tmp_path / "a")
+    run(shuffled, Rebase(), run_dir=tmp_path / "b")
+    assert sorted(without_times(tmp_path / "a")) == sorted(without_times(tmp_path / "b"))
+
+
+def test_another_seed_gives_other_candidates(tmp_path: Path) -> None:
+    run(problems(3), Rebase(), run_dir=tmp_path / "a")
+    run(problems(3), Rebase(), run_dir=tmp_path / "b", options=SolveOptions(seed=1))
+    assert without_times(tmp_path / "a") != without_times(tmp_path / "b")
+
+
+def test_strategies_share_one_call_and_its_batches(tmp_path: Path) -> None:
+    class Recorder(SimulatedRuntime):
+        mixed = 0
+
+        async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+            # Whole solutions are sampling's; REBASE stops before the next step.
+            self.mixed += len({bool(sent.stop) for sent in requests}) == 2
+            await super().generate(requests, deliver)
+
+    runtime = Recorder()
+    runs = run_virtual(
+        lambda: solve_dataset(
+            problems(10), [Sampling(width=4), Rebase(width=4)], policy=runtime, reward=runtime, run_dir=tmp_path
+        )
+    )
+    assert runtime.mixed
+    assert [one.path for one in runs] == [tmp_path / "sampling", tmp_path / "rebase"]
+    for together, strategy in zip(runs, (Sampling(width=4), Rebase(width=4)), strict=True):
+        alone = run(problems(10), strategy)
+        assert [result.candidates for result in together.results()] == [result.candidates for result in alone.results()]
+
+
+def test_a_failed_problem_is_recorded_and_the_others_go_on() -> None:
+    class SometimesBroken(Sampling):
+        name = "broken"
+
+        async def search(self, tree: SearchContext) -> None:
+            if tree.problem.id == "p3":
+                raise ZeroDivisionError("of all things")
+            await super().search(tree)
+
+    chosen = [*problems(6), Problem(id="empty", text="  \n", answer="1")]
+    done = run(chosen, SometimesBroken(width=2))
+    by_id = {result.id: result for result in done.results()}
+    assert by_id["p3"].error == "ZeroDivisionError: of all things"
+    assert by_id["empty"].error == "the problem is empty"
+    assert (done.solved, done.failed) == (5, 2)
+    assert by_id["p3"].correct is False, "a failed problem counts as wrong"
+
+
+def test_a_problem_whose_nodes_all_fail_has_their_error() -> None:
+    done = run(problems(3), Sampling(width=2), faults=Faults(rejected=1.0))
+    assert [result.error for result in done.results()] == ["simulated rejection"] * 3
+
+
+def test_duplicate_ids_are_refused() -> None:
+    twins = [Problem(id="a", text="x"), Problem(id="a", text="y")]
+    with pytest.raises(DatasetError, match="'a' stands for two problems"):
+        run(twins, Sampling())
+
+
+def test_a_run_directory_that_exists_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(RunDirectoryError, match="exists already"):
+        run(problems(2), Sampling(), run_dir=tmp_path)
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_scored_strategy_needs_a_reward_model() -> None:
+    with pytest.raises(ConfigurationError, match="needs a reward model"):
+        run_virtual(lambda: solve_dataset(problems(1), Rebase(), policy=SimulatedRuntime()))
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("nowhere", ConfigurationError, "write NAME:ADDRESS"),
+        ("locl:x", ConfigurationError, "did you mean 'local'"),
+        ("local:/no/such/directory", ModelError, "no such directory"),
+    ],
+)
+def test_a_model_that_cannot_be_opened_is_named(name: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        asyncio.run(solve_dataset(problems(1), Sampling(scored=False), policy=name))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vote": "borda"}, "unknown vote 'borda'"),
+        ({"aggregation": "median"}, "unknown aggregation 'median'"),
+        ({"policy_limit": 0}, "policy_limit must be at least 1"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        SolveOptions(**options)  # type: ignore[arg-type]
+
+
+def test_one_problem() -> None:
+    runtime = SimulatedRuntime()
+    result = run_virtual(lambda: solve(problems(1)[0], Rebase(width=4), policy=runtime, reward=runtime))
+    assert len(result.candidates) == 4
+
+
+def test_an_interrupted_run_keeps_what_was_solved(tmp_path: Path) -> None:
+    async def main() -> None:
+        runtime = SimulatedRuntime()
+        with anyio.move_on_after(20):
+            await solve_dataset(problems(500), Rebase(), policy=runtime, reward=runtime, run_dir=tmp_path / "run")
+        assert runtime.in_flight == 0
+        assert len(asyncio.all_tasks()) == 1
+
+    run_virtual(main)
+    kept = list(read_results(tmp_path / "run"))
+    assert 0 < len(kept) < 500
+    assert [result.id for result in kept] == sorted((result.id for result in kept), key=lambda name: int(name[1:]))
+
+
+def test_a_torn_last_line_is_passed_over(tmp_path: Path) -> None:
+    run(problems(5), Sampling(width=2), run_dir=tmp_path / "run")
+    file = tmp_path / "run" / "results.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert len(list(read_results(tmp_path / "run"))) == 4
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    run(problems(5), Sampling(width=2), run_dir=tmp_path / "run")
+    file = tmp_path / "run" / "results.jsonl"
+    lines = file.read_bytes().split(b"\n")
+    lines[2] = b'{"id": 3}'
+    file.write_bytes(b"\n".join(lines))
+    with pytest.raises(RunDirectoryError, match=r"results\.jsonl, line 3"):
+        list(read_results(tmp_path / "run"))
+
+
+def test_thousands_of_problems_in_one_process_and_no_tree_outlives_its_problem(tmp_path: Path) -> None:
+    alive: list[int] = []
+
+    def count(_: Strategy, result: ProblemResult) -> None:
+        if int(result.id[1:]) % 400 == 399:
+            gc.collect()
+            alive.append(sum(type(thing) is Tree for thing in gc.get_objects()))
+
+    async def main() -> Run:
+        runtime = SimulatedRuntime(server=ServerModel(shortest=2, longest=4))
+        return await solve_dataset(
+            problems(2000),
+            Rebase(width=16),
+            policy=runtime,
+            reward=runtime,
+            run_dir=tmp_path / "run",
+            options=SolveOptions(problems_in_flight=40),
+            on_result=count,
+        )
+
+    done = run_virtual(main)
+    assert (done.solved, done.failed) == (2000, 0)
+    assert len(alive) == 5
+    assert max(alive) <= 40, "finished trees are still held"
+    assert done.kept == ()

@@ -18,7 +18,6 @@ from asyncsearch.errors import (
     DatasetError,
     ModelError,
     RunDirectoryError,
-    SearchError,
     UserError,
 )
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
@@ -51,7 +50,6 @@ __all__ = [
     "Sampling",
     "SchedulerStatistics",
     "SearchContext",
-    "SearchError",
     "SolveOptions",
     "Strategy",
     "Tree",

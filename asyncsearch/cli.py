@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,21 +19,21 @@ from rich.text import Text
 
 from asyncsearch.answers.grading import Grader
 from asyncsearch.answers.voting import VOTES
+from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
 from asyncsearch.errors import ConfigurationError, UserError
-from asyncsearch.evaluation import Accuracy, Evaluation, evaluate
+from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.format import FORMATS
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
-from asyncsearch.report.table import Row, comparison_table, evaluation_json, evaluation_table
-from asyncsearch.results import ProblemResult, read_config, read_results
+from asyncsearch.report.table import comparison_table, evaluation_json, evaluation_table
+from asyncsearch.results import read_config, read_results
 from asyncsearch.rewards.aggregation import AGGREGATIONS
 from asyncsearch.rewards.formats import REWARD_FORMATS
-from asyncsearch.solve import Run, SolveOptions, open_runtime, solve_dataset
-from asyncsearch.strategies import Rebase, Sampling, Strategy, strategy_named, strategy_names
-from runtimes.base import Runtime
+from asyncsearch.solve import SolveOptions
+from asyncsearch.strategies import strategy_named, strategy_names
 
 __all__ = ["app", "main"]
 
@@ -43,7 +41,6 @@ EXIT_SOME_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
-_DEFAULT_WIDTH = 16
 _TRIPLE_DEFAULT = "greedy, majority and weighted vote of samples, and REBASE, side by side"
 
 app = typer.Typer(
@@ -64,15 +61,8 @@ def main() -> None:
     except UserError as error:
         _say_error(str(error))
         sys.exit(EXIT_USER_ERROR)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
-    """A strategy to run, and the rows of the table that its candidates give: a name and a vote each."""
-
-    strategy: Strategy
-    directory: str
-    rows: tuple[tuple[str, str], ...]
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 @app.command(name="solve")
@@ -164,15 +154,15 @@ def solve_command(
         policy_limit=in_flight,
         reward_limit=in_flight,
     )
-    jobs = _plan(_first(strategy, given.strategy, None), parameters, options)
-    problems = load_problems(dataset, limit=_first(limit, given.limit, None))
-    directory = _first(out, None if given.out is None else Path(given.out), None) or _new_directory(dataset)
+    name = _first(strategy, given.strategy)
+    entries = entries_of(parameters, options) if name is None else [one_entry(name, parameters, options)]
+    problems = load_problems(dataset, limit=_first(limit, given.limit))
+    directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
     policy = _first(policy, given.policy, f"local:{bundled_model('policy')}")
     reward = _first(reward, given.reward, f"local:{bundled_model('reward')}")
-    if not any(job.strategy.scored for job in jobs):
+    if not any(entry.strategy.scored for entry in entries):
         reward = None
-    failed = _solve(problems, jobs, policy, reward, directory, options)
-    if failed:
+    if _compare(problems, entries, policy, reward, directory, options):
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -232,129 +222,39 @@ def _root(
     pass
 
 
-def _solve(
+def _compare(
     problems: Sequence[Problem],
-    jobs: Sequence[_Job],
+    entries: Sequence[Entry],
     policy: str,
     reward: str | None,
     directory: Path,
     options: SolveOptions,
 ) -> int:
-    """Run the jobs one after the other, print the table, and return how many problems failed."""
-    several = len(jobs) > 1
-    paths = [directory / job.directory if several else directory for job in jobs]
-    solved: list[int] = [0]
-    errors: list[str] = []
+    """Run the entries, print the table, and return how many searches failed."""
+    progress: Progress | None = None
     try:
-        with _heard_interrupts(), open_progress(_err) as progress:
-            rows, failed = asyncio.run(
-                _run_jobs(problems, jobs, paths, policy, reward, options, progress, solved, errors)
+        with open_progress(_err) as progress:
+            rows = asyncio.run(
+                compare(
+                    problems,
+                    entries,
+                    policy=policy,
+                    reward=reward,
+                    directory=directory,
+                    options=options,
+                    progress=progress,
+                )
             )
     except KeyboardInterrupt:
-        total = len(problems) * len(jobs)
-        _err.print(
-            Text(f"interrupted: {solved[0]} of {total} searches were done, and are kept in {directory}"),
-        )
+        done = 0 if progress is None else progress.done
+        kept = f"; they are kept in {directory}" if done else ""
+        _err.print(Text(f"interrupted: {done} of {len(problems) * len(entries)} searches were done{kept}"))
         raise typer.Exit(EXIT_INTERRUPTED) from None
     _out.print(comparison_table(rows, title=f"{len(problems)} problems, seed {options.seed}"))
     _out.print(Text(f"results in {directory}"))
-    if failed:
-        _say_error(f"{failed} of the searches failed; the first: {errors[0]}")
-    return failed
-
-
-async def _run_jobs(
-    problems: Sequence[Problem],
-    jobs: Sequence[_Job],
-    paths: Sequence[Path],
-    policy: str,
-    reward: str | None,
-    options: SolveOptions,
-    progress: Progress,
-    solved: list[int],
-    errors: list[str],
-) -> tuple[list[Row], int]:
-    rows: list[Row] = []
-    failed = 0
-    async with AsyncExitStack() as stack:
-        progress.note("loading the models")
-        policy_runtime = await stack.enter_async_context(open_runtime(policy))
-        reward_runtime: Runtime | None = None
-        if reward is not None:
-            reward_runtime = await stack.enter_async_context(open_runtime(reward))
-        grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
-        for job, path in zip(jobs, paths, strict=True):
-            with progress.track(job.directory, len(problems)) as tracker:
-
-                def note(_: Strategy, result: ProblemResult, tracker: Any = tracker) -> None:
-                    solved[0] += 1
-                    if result.error is not None:
-                        errors.append(f"problem {result.id}: {result.error}")
-                    tracker(result)
-
-                run = await solve_dataset(
-                    problems,
-                    job.strategy,
-                    policy=policy_runtime,
-                    reward=reward_runtime if job.strategy.scored else None,
-                    run_dir=path,
-                    options=options,
-                    on_result=note,
-                )
-            failed += run.failed
-            rows += _rows_of(job, run, await evaluate(run.results(), grader), options)
-    return rows, failed
-
-
-def _rows_of(job: _Job, run: Run, found: Evaluation, options: SolveOptions) -> Iterator[Row]:
-    for name, vote in job.rows:
-        accuracy: Accuracy | None = None
-        if run.graded:
-            accuracy = next(
-                value
-                for method, value in found.accuracies.items()
-                if method.vote == vote and method.aggregation in (None, options.aggregation)
-            )
-        yield Row(
-            name=name,
-            accuracy=accuracy,
-            policy_tokens=run.tokens.generated,
-            reward_tokens=0 if vote == "majority" and len(job.rows) > 1 else run.tokens.reward,
-            seconds=run.seconds,
-            failed=run.failed,
-        )
-
-
-def _plan(name: str | None, parameters: dict[str, Any], options: SolveOptions) -> list[_Job]:
-    """The strategies to run: the one that is named, or the four rows that show what search is worth."""
-    if name is not None:
-        strategy = strategy_named(name).from_parameters(parameters)
-        vote = options.vote_for(strategy)
-        return [_Job(strategy, name, ((f"{name}, width {strategy.width}, {vote} vote", vote),))]
-    kinds: tuple[tuple[type[Strategy], str, dict[str, Any]], ...] = (
-        (Sampling, "greedy", {"width": 1, "temperature": 0.0, "scored": False}),
-        (Sampling, "sampling", {}),
-        (Rebase, "rebase", {}),
-    )
-    known = {parameter for kind, _, _ in kinds for parameter in kind.parameters()}
-    for parameter, value in parameters.items():
-        if parameter not in known:
-            Rebase.from_parameters({parameter: value})
-    made: list[_Job] = []
-    for kind, directory, fixed in kinds:
-        fitting = {key: value for key, value in parameters.items() if key in kind.parameters()}
-        strategy = kind.from_parameters({**fitting, **fixed})
-        width = strategy.width
-        rows: tuple[tuple[str, str], ...] = {
-            "greedy": (("greedy", "majority"),),
-            "sampling": (
-                (f"majority of {width} samples", "majority"),
-                (f"weighted vote of {width} samples", "weighted"),
-            ),
-            "rebase": ((f"REBASE at width {width}", options.vote_for(strategy)),),
-        }[directory]
-        made.append(_Job(strategy, directory, rows))
-    return made
+    if progress.failed:
+        _say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
+    return progress.failed
 
 
 def _parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
@@ -387,17 +287,6 @@ async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:
 
 def _new_directory(dataset: str) -> Path:
     return Path("runs") / f"{Path(dataset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-@contextmanager
-def _heard_interrupts() -> Iterator[None]:
-    """Turn what an interrupt may surface as into a KeyboardInterrupt."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        if group.subgroup(KeyboardInterrupt) is None:
-            raise
-        raise KeyboardInterrupt from None
 
 
 def _first(*values: Any) -> Any:

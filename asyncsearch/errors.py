@@ -6,9 +6,9 @@
         - DatasetError         a file of problems
         - ModelError           a model that cannot be opened
         - RunDirectoryError    a run directory that is there already, or is not one
-      + SearchError          one problem could not be solved; it is recorded and the others go on
 
-Runtimes have a hierarchy of their own, `runtimes.base.RuntimeFailure`.
+A problem that cannot be solved raises nothing: its error is recorded with its result. Runtimes have a hierarchy
+of their own, `runtimes.base.RuntimeFailure`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ __all__ = [
     "DatasetError",
     "ModelError",
     "RunDirectoryError",
-    "SearchError",
     "UserError",
 ]
 
@@ -46,7 +45,3 @@ class ModelError(UserError):
 
 class RunDirectoryError(UserError):
     """A run directory exists already, or what was named is not a run directory."""
-
-
-class SearchError(AsyncSearchError):
-    """A problem could not be solved."""

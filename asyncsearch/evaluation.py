@@ -71,7 +71,7 @@ class Evaluation:
 async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluation:
     """Put each problem's candidates to every vote and grade what comes of it.
 
-    Votes that look at scores are left out where no candidate has any.
+    Votes that look at scores are left out where no candidate has any score.
     """
     methods = [
         Method(vote, aggregation)

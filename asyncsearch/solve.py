@@ -71,10 +71,10 @@ class SolveOptions:
                 raise ConfigurationError(f"{name} must be at least 1, not {value}")
 
     def vote_for(self, strategy: Strategy) -> str:
-        """The vote that a strategy's candidates are put to."""
-        if self.vote != "auto":
-            return self.vote
-        return "weighted" if strategy.scored else "majority"
+        """The vote that a strategy's candidates are put to; without scores there is only the majority."""
+        if not strategy.scored:
+            return "majority"
+        return "weighted" if self.vote == "auto" else self.vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

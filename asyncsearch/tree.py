@@ -58,7 +58,7 @@ class Node:
 
     @property
     def score(self) -> float:
-        """The score of the node's last step; 1.0 at the root; the mean of nothing, 0.0, where none was asked for."""
+        """The score of the node's last step; 1.0 at the root, and 0.0 where steps are not scored."""
         if self.parent is None:
             return 1.0
         return self.step_scores[-1] if self.step_scores else 0.0

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import torch
@@ -27,7 +27,7 @@ from asyncsearch.datasets.arithmetic import TEST_SIZE, ArithmeticProblem, genera
 from asyncsearch.finetune.policy import solution_example
 from asyncsearch.finetune.reward import labelled_example, step_auc
 from asyncsearch.finetune.tokenizer import train_tokenizer
-from asyncsearch.finetune.training import TrainingOptions, train
+from asyncsearch.finetune.training import Example, TrainingOptions, train
 from asyncsearch.format import FORMATS
 from asyncsearch.rewards.formats import REWARD_FORMATS
 from runtimes.base import (
@@ -52,13 +52,21 @@ _LONGEST_SOLUTION = 300
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyRound:
+    """One round of training the policy: on how many solved problems, none of them another round's, and how."""
+
+    problems: int
+    training: TrainingOptions
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that decides what comes out.
 
-    Sizes are a Llama's; the heads have 64 dimensions, which every serving engine takes. ``policy`` and
-    ``reward`` say how long and fast each model is trained, on ``problems`` solved problems and on
-    ``samples`` solutions of each of ``sampled_problems``.
+    Sizes are a Llama's; the heads have 64 dimensions, which every serving engine takes. The policy is trained
+    in rounds, each with a warm-up and a decay of its own; the reward model once, on ``samples`` solutions of
+    each of ``sampled_problems``.
     """
 
     seed: int = 0
@@ -66,9 +74,11 @@ class Recipe:
     hidden_size: int = 128
     intermediate_size: int = 352
     layers: int = 4
-    problems: int = 120_000
-    policy: TrainingOptions = TrainingOptions(steps=3000, batch_size=64, learning_rate=3e-3)  # noqa: RUF009 - frozen
-    sampled_problems: int = 8_000
+    policy_rounds: tuple[PolicyRound, ...] = (
+        PolicyRound(120_000, TrainingOptions(steps=3000, batch_size=64, learning_rate=3e-3)),
+        PolicyRound(128_000, TrainingOptions(steps=2000, batch_size=64, learning_rate=2e-3, warmup_steps=100)),
+    )
+    sampled_problems: int = 5_000
     samples: int = 4
     reward: TrainingOptions = TrainingOptions(steps=1500, batch_size=64, learning_rate=1e-3)  # noqa: RUF009 - frozen
 
@@ -96,12 +106,20 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
     solutions = asyncio.run(
         sample_solutions(
             directory / "policy",
-            list(generate_problems(recipe.sampled_problems, split="train", seed=recipe.seed + 1)),
+            list(
+                generate_problems(recipe.sampled_problems, split="train", seed=recipe.seed + len(recipe.policy_rounds))
+            ),
             samples=recipe.samples,
         )
     )
     reward_seconds = train_reward(directory / "reward", directory / "policy", solutions, recipe)
     write_cards(directory, recipe, policy_seconds=policy_seconds, reward_seconds=reward_seconds)
+
+
+def _problems_to_sample(recipe: Recipe) -> list[ArithmeticProblem]:
+    """Training problems that no round of the policy's training has seen."""
+    seed = recipe.seed + len(recipe.policy_rounds)
+    return list(generate_problems(recipe.sampled_problems, split="train", seed=seed))
 
 
 def write_test_problems(path: Path) -> None:
@@ -115,7 +133,7 @@ def write_test_problems(path: Path) -> None:
 
 def train_policy(directory: Path, recipe: Recipe) -> float:
     """Train the policy from nothing and return how many seconds it took."""
-    problems = list(generate_problems(recipe.problems, split="train", seed=recipe.seed))
+    problems = _solved_problems(recipe, 0)
     texts = (_FORMAT.prompt_for(problem.problem) + "".join(problem.steps) for problem in problems[:5000])
     tokenizer = train_tokenizer(texts, vocabulary_size=recipe.vocabulary_size, context_length=_CONTEXT_LENGTH)
     set_seed(recipe.seed)
@@ -137,10 +155,22 @@ def train_policy(directory: Path, recipe: Recipe) -> float:
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    examples = [
-        solution_example(tokenizer, _FORMAT.prompt_for(problem.problem), "".join(problem.steps)) for problem in problems
-    ]
-    return _train_and_save(model, tokenizer, examples, recipe.policy, directory)
+    seconds = 0.0
+    for number, one in enumerate(recipe.policy_rounds):
+        examples = [
+            solution_example(tokenizer, _FORMAT.prompt_for(problem.problem), "".join(problem.steps))
+            for problem in (problems if number == 0 else _solved_problems(recipe, number))
+        ]
+        seconds += _train(model, tokenizer, examples, one.training)
+    _save(model, tokenizer, directory)
+    return seconds
+
+
+def _solved_problems(recipe: Recipe, number: int) -> list[ArithmeticProblem]:
+    """The training problems of one round; some are shorter than any test problem, to begin with."""
+    seed = recipe.seed + number
+    count = recipe.policy_rounds[number].problems
+    return list(generate_problems(count, split="train", seed=seed, minimum_operations=2))
 
 
 def _new_model(config: LlamaConfig) -> LlamaForCausalLM:
@@ -165,24 +195,25 @@ def train_reward(directory: Path, policy: Path, solutions: Sequence[Solution], r
         )
         for solution in solutions
     ]
-    return _train_and_save(model, tokenizer, examples, recipe.reward, directory)
+    seconds = _train(model, tokenizer, examples, recipe.reward)
+    _save(model, tokenizer, directory)
+    return seconds
 
 
-def _train_and_save(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    examples: Sequence[Any],
-    options: TrainingOptions,
-    directory: Path,
+def _train(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], options: TrainingOptions
 ) -> float:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         train(model, examples, options=options, output=Path(scratch), pad_token_id=tokenizer.pad_token_id)
-    # Half the bytes; everything below is measured on what is written here.
+    return time.monotonic() - started
+
+
+def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, directory: Path) -> None:
+    """Write half the bytes, as bfloat16; the model card measures what is written."""
     torch.nn.Module.to(model, torch.bfloat16)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
-    return time.monotonic() - started
 
 
 async def sample_solutions(
@@ -260,9 +291,9 @@ def write_cards(directory: Path, recipe: Recipe, *, policy_seconds: float, rewar
         f"{licence}# Arithmetic policy\n\n{shape}\n\n"
         "Writes step-by-step solutions of multi-step arithmetic word problems "
         '("Step 1: 90 * 8 = 720", ..., "The answer is: 337"). It knows nothing else.\n\n'
-        f"Data: {recipe.problems:,} generated problems with worked solutions, "
-        f"{recipe.policy.steps:,} steps of {recipe.policy.batch_size} ({policy_seconds / 60:.0f} minutes on two cores)."
-        " "
+        f"Data: {sum(one.problems for one in recipe.policy_rounds):,} generated problems with worked solutions, "
+        f"{' + '.join(f'{one.training.steps:,}' for one in recipe.policy_rounds)} steps of "
+        f"{recipe.policy_rounds[0].training.batch_size} solutions ({policy_seconds / 60:.0f} minutes on two cores). "
         "No test problem is among them.\n\n"
         f"Held out ({TEST_SIZE} test problems): {right:.1%} of greedy solutions are right in every step, "
         f"{right_sampled:.1%} of those sampled at temperature 1.\n\n{made}\n"

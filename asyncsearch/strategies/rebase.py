@@ -34,7 +34,7 @@ class Rebase(Strategy):
     """Use the published arithmetic bit for bit (needs torch)."""
 
     def __post_init__(self) -> None:
-        super(Rebase, self).__post_init__()
+        super(Rebase, self).__post_init__()  # the short form does not work in a class with slots
         self._require("softmax_temperature", above=0)
         self._require("truncate_ratio", above=0, maximum=1)
         if not self.scored:

@@ -144,6 +144,7 @@ class Engine:
         self._model = model
         self._tokenizer = tokenizer
         self._device = model.device
+        self.on_cpu = model.device.type == "cpu"
         self._codec = TextCodec(tokenizer)
         self._end_tokens = frozenset(end_tokens)
         self._layers = model.config.get_text_config().num_hidden_layers
@@ -163,7 +164,7 @@ class Engine:
         self._aborted.update(requests)
 
     @torch.inference_mode()
-    def advance(self, turns: int = 8) -> list[Outcome]:
+    def advance(self, turns: int = 4) -> list[Outcome]:
         """Work for a while: take what is queued, then decode until something is finished, ``turns`` at most."""
         self._outcomes = []
         for _ in range(turns):

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 import torch
 from anyio import to_thread
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from anyio.lowlevel import RunVar
 
 from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
 from runtimes.local.engine import Engine
+from runtimes.local.loading import SMALL_MODEL_PARAMETERS, context_length, load_model
 
-__all__ = ["DTYPES", "LocalRuntime", "ModelLoadError"]
+__all__ = ["LocalRuntime"]
 
 DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
 
-_SMALL_MODEL_PARAMETERS = 50_000_000
-_DEFAULT_CONTEXT = 2048
+_CPU_TURN: RunVar[anyio.CapacityLimiter] = RunVar("runtimes.local.cpu_turn")
 
 
-class ModelLoadError(RuntimeGone):
-    """A directory holds no model that can be served; the message is one line and says what is wrong."""
+def _cpu_turn() -> anyio.CapacityLimiter:
+    """Lets one model at a time compute on the CPU, in turn.
+
+    Each uses all cores: two at once would wait for each other's threads far more than they compute.
+    """
+    try:
+        return _CPU_TURN.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(1)
+        _CPU_TURN.set(limiter)
+        return limiter
 
 
 class LocalRuntime:
@@ -129,7 +137,8 @@ class LocalRuntime:
         try:
             async with self._turn:
                 while any(request in self._delivers for request in requests):
-                    for request, outcome in await to_thread.run_sync(engine.advance):
+                    limiter = _cpu_turn() if engine.on_cpu else None
+                    for request, outcome in await to_thread.run_sync(engine.advance, limiter=limiter):
                         if (waiting := self._delivers.pop(request, None)) is not None:
                             waiting(request, outcome)
         finally:
@@ -138,9 +147,11 @@ class LocalRuntime:
                 engine.abort(left)
 
     def _load(self) -> None:
-        model, tokenizer = _load_model(self.directory, self._dtype, self._device, self._trust_remote_code)
+        model, tokenizer = load_model(
+            self.directory, dtype=self._dtype, device=self._device, trust_remote_code=self._trust_remote_code
+        )
         config = model.config.get_text_config()
-        small = model.num_parameters() < _SMALL_MODEL_PARAMETERS
+        small = model.num_parameters() < SMALL_MODEL_PARAMETERS
         rows = self._rows or (256 if small else 32)
         end_tokens = {tokenizer.eos_token_id}
         configured = getattr(model.generation_config, "eos_token_id", None)
@@ -148,7 +159,7 @@ class LocalRuntime:
         self._engine = Engine(
             model,
             tokenizer,
-            context_length=_context_length(config),
+            context_length=context_length(config),
             end_tokens={token for token in end_tokens if token is not None},
             rows=rows,
             cache_bytes=self._cache_bytes,
@@ -162,40 +173,3 @@ class LocalRuntime:
             output_rows=None if head is None else int(head.weight.shape[0]),
             reward_format=getattr(config, "reward_format", None),
         )
-
-
-def _load_model(
-    directory: Path, dtype: str, device: str, trust_remote_code: bool
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if dtype not in DTYPES:
-        raise ModelLoadError(f"unknown dtype {dtype!r}; known are {', '.join(DTYPES)}")
-    if not directory.is_dir():
-        raise ModelLoadError(f"{directory}: no such directory; give one that holds a Hugging Face model")
-    if not (directory / "config.json").is_file():
-        raise ModelLoadError(f"{directory}: not a model directory, it has no config.json")
-    options: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": True}
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        config = AutoConfig.from_pretrained(directory, **options)
-        tokenizer = AutoTokenizer.from_pretrained(directory, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            directory, config=config, dtype="auto", use_safetensors=True, **options
-        )
-        torch.nn.Module.to(model, device)
-        model.eval()
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, json.JSONDecodeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelLoadError(f"{directory}: cannot be loaded as a causal language model: {reason}") from error
-    if dtype != "auto":
-        torch.nn.Module.to(model, getattr(torch, dtype))
-    elif device == "cpu":
-        torch.nn.Module.to(model, torch.float64 if model.num_parameters() < _SMALL_MODEL_PARAMETERS else torch.float32)
-    return model, tokenizer
-
-
-def _context_length(config: Any) -> int:
-    """Tokens that a sequence may have; within a sliding window full attention is the same thing."""
-    length = getattr(config, "max_position_embeddings", None) or _DEFAULT_CONTEXT
-    window = getattr(config, "sliding_window", None)
-    return int(min(length, window) if window else length)

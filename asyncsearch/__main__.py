@@ -1,0 +1,5 @@
+"""``python -m asyncsearch``: the command line."""
+
+from asyncsearch.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""The embedded runtime's tokens per second against transformers' own generate on one full static batch.
+
+    python -m benchmarks.local [--problems N] [--repeats N]
+
+Both draw with temperature 1 from the bundled policy, as many samples of the same problems, in turn (A B A B),
+in float32 and in float64. A static batch goes on until its longest sequence is done; sequences of the
+runtime join and leave.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Annotated
+
+import anyio
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from asyncsearch.datasets.arithmetic import bundled_model
+from asyncsearch.datasets.jsonl import load_problems
+from asyncsearch.format import FORMATS
+from runtimes.base import GenerateRequest, GenerateResult, Prefix, Request, Result, RuntimeFailure
+from runtimes.local import LocalRuntime
+
+__all__ = ["main"]
+
+_FORMAT = FORMATS["steps"]
+_MAX_TOKENS = 200
+
+
+async def runtime_speed(prompts: list[str], samples: int, dtype: str) -> float:
+    """Tokens per second of the embedded runtime."""
+    requests = [
+        GenerateRequest(prefix=prefix, seed=seed, max_new_tokens=_MAX_TOKENS)
+        for prefix in map(Prefix, prompts)
+        for seed in range(samples)
+    ]
+    tokens = 0
+
+    def deliver(_: Request, outcome: Result | RuntimeFailure) -> None:
+        nonlocal tokens
+        if isinstance(outcome, GenerateResult):
+            tokens += outcome.generated_tokens
+
+    async with LocalRuntime(bundled_model("policy"), dtype=dtype) as runtime:
+        begun = time.perf_counter()
+        await runtime.generate(requests, deliver)
+        return tokens / (time.perf_counter() - begun)
+
+
+def static_speed(prompts: list[str], samples: int, dtype: str) -> float:
+    """Tokens per second of ``model.generate`` on all prompts at once."""
+    tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"), padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(bundled_model("policy"), dtype=getattr(torch, dtype))
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+    begun = time.perf_counter()
+    output = model.generate(**inputs, max_new_tokens=_MAX_TOKENS, do_sample=True, top_k=0, num_return_sequences=samples)
+    seconds = time.perf_counter() - begun
+    new = output[:, inputs["input_ids"].shape[1] :]
+    return float((new != tokenizer.pad_token_id).sum()) / seconds
+
+
+def main(
+    problems: Annotated[int, typer.Option(help="Problems, of which each is sampled 16 times.")] = 16,
+    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
+) -> None:
+    """Print the table."""
+    prompts = [_FORMAT.prompt_for(problem.text) for problem in load_problems("arithmetic", limit=problems)]
+    table = Table(title=f"{problems} problems x 16 samples, {torch.get_num_threads()} threads, medians of {repeats}")
+    for heading in ("type", "embedded runtime, tokens/s", "static batch, tokens/s", "ratio", "range of ratios"):
+        table.add_column(heading, justify="right")
+    for dtype in ("float32", "float64"):
+        ours, theirs = [], []
+        for _ in range(repeats):
+            ours.append(anyio.run(runtime_speed, prompts, 16, dtype))
+            theirs.append(static_speed(prompts, 16, dtype))
+        ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
+        table.add_row(
+            dtype,
+            f"{statistics.median(ours):,.0f}",
+            f"{statistics.median(theirs):,.0f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f} - {max(ratios):.2f}",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,101 @@
+"""Open a Hugging Face model directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from runtimes.base import RuntimeGone
+
+__all__ = ["DTYPES", "SMALL_MODEL_PARAMETERS", "ModelLoadError", "context_length", "load_model"]
+
+DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
+
+SMALL_MODEL_PARAMETERS = 50_000_000
+"""Below this a model is computed in float64 on a CPU: see `runtimes.local.LocalRuntime`."""
+
+_DEFAULT_CONTEXT = 2048
+_HEAD = "lm_head.weight"
+
+
+class ModelLoadError(RuntimeGone):
+    """A directory holds no model that can be served; the message is one line and says what is wrong."""
+
+
+def load_model(
+    directory: Path, *, dtype: str, device: str, trust_remote_code: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer, weights from safetensors only.
+
+    A head with other rows than the vocabulary, as the REBASE reference's reward model has (two), is taken as
+    it is.
+
+    Raises:
+        ModelLoadError: there is no such model.
+    """
+    if dtype not in DTYPES:
+        raise ModelLoadError(f"unknown dtype {dtype!r}; known are {', '.join(DTYPES)}")
+    if not directory.is_dir():
+        raise ModelLoadError(f"{directory}: no such directory; give one that holds a Hugging Face model")
+    if not (directory / "config.json").is_file():
+        raise ModelLoadError(f"{directory}: not a model directory, it has no config.json")
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": True}
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        config = AutoConfig.from_pretrained(directory, **options)
+        tokenizer = AutoTokenizer.from_pretrained(directory, **options)
+        head = _reward_head(directory, config)
+        model = AutoModelForCausalLM.from_pretrained(
+            directory,
+            config=config,
+            dtype="auto",
+            use_safetensors=True,
+            ignore_mismatched_sizes=head is not None,
+            **options,
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelLoadError(f"{directory}: cannot be loaded as a causal language model: {reason}") from error
+    if head is not None:
+        replaced = torch.nn.Linear(head.shape[1], head.shape[0], bias=False, dtype=model.dtype)
+        replaced.weight = torch.nn.Parameter(head.to(model.dtype), requires_grad=False)
+        model.set_output_embeddings(replaced)
+    small = model.num_parameters() < SMALL_MODEL_PARAMETERS
+    torch.nn.Module.to(model, device)
+    if dtype != "auto":
+        torch.nn.Module.to(model, getattr(torch, dtype))
+    elif device == "cpu":
+        torch.nn.Module.to(model, torch.float64 if small else torch.float32)
+    model.eval()
+    return model, tokenizer
+
+
+def _reward_head(directory: Path, config: Any) -> torch.Tensor | None:
+    """The output head where its rows are not the vocabulary's, None where they are or it is tied."""
+    index = directory / "model.safetensors.index.json"
+    file = "model.safetensors"
+    if index.is_file():
+        file = json.loads(index.read_text())["weight_map"].get(_HEAD, "")
+    if not (file and (directory / file).is_file()):
+        return None
+    with safe_open(directory / file, framework="pt") as weights:
+        if _HEAD not in weights.keys():  # noqa: SIM118 - not a dict
+            return None
+        rows = weights.get_slice(_HEAD).get_shape()[0]
+        if rows == config.get_text_config().vocab_size:
+            return None
+        head: torch.Tensor = weights.get_tensor(_HEAD)
+        return head
+
+
+def context_length(config: Any) -> int:
+    """Tokens that a sequence may have; within a sliding window full attention is the same thing."""
+    length = getattr(config, "max_position_embeddings", None) or _DEFAULT_CONTEXT
+    window = getattr(config, "sliding_window", None)
+    return int(min(length, window) if window else length)

@@ -58,7 +58,9 @@ def static_speed(prompts: list[str], samples: int, dtype: str) -> float:
     model = AutoModelForCausalLM.from_pretrained(bundled_model("policy"), dtype=getattr(torch, dtype))
     inputs = tokenizer(prompts, return_tensors="pt", padding=True)
     begun = time.perf_counter()
-    output = model.generate(**inputs, max_new_tokens=_MAX_TOKENS, do_sample=True, top_k=0, num_return_sequences=samples)
+    output = model.generate(  # type: ignore[misc]
+        **inputs, max_new_tokens=_MAX_TOKENS, do_sample=True, top_k=0, num_return_sequences=samples
+    )
     seconds = time.perf_counter() - begun
     new = output[:, inputs["input_ids"].shape[1] :]
     return float((new != tokenizer.pad_token_id).sum()) / seconds

@@ -19,7 +19,9 @@ FORMAT = REWARD_FORMATS["math-shepherd"]
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
-    return AutoTokenizer.from_pretrained(bundled_model("policy"))
+    found = AutoTokenizer.from_pretrained(bundled_model("policy"))
+    assert isinstance(found, PreTrainedTokenizerFast)
+    return found
 
 
 @given(st.text())

@@ -82,7 +82,8 @@ async def test_greedy_equals_transformers_generate(policy_directory: Path) -> No
     for number, result in enumerate(ours):
         inputs = tokenizer(prompt(number).text, return_tensors="pt")
         theirs = model.generate(  # type: ignore[misc]
-            **inputs, max_new_tokens=80, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+            **inputs, max_new_tokens=80, do_sample=False
+        )[0, inputs["input_ids"].shape[1] :]
         assert result.text == tokenizer.decode(theirs, skip_special_tokens=True)
 
 

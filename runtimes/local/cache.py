@@ -135,8 +135,8 @@ class Segment:
 class PrefixStore:
     """Tokens, keys and values of prefixes, for as long as somebody holds the prefix.
 
-    Keys and values take at most ``capacity`` bytes: those not used for longest are dropped first, and are
-    computed again when they are needed.
+    Whenever `shrink` is called, keys and values are cut back to ``capacity`` bytes: those not used for longest
+    are dropped first, and are computed again when they are needed.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -166,7 +166,6 @@ class PrefixStore:
         # The callback may run on any thread; all it does is leave a note.
         self._recent[serial] = weakref.ref(segment, lambda _: self._dead.append(serial)), size
         self._bytes += size
-        self._shrink()
 
     def touch(self, segment: Segment) -> None:
         """Say that a segment was used just now."""
@@ -177,7 +176,8 @@ class PrefixStore:
         _, size = self._recent.pop(serial, (None, 0))
         self._bytes -= size
 
-    def _shrink(self) -> None:
+    def shrink(self) -> None:
+        """Drop what is over the capacity. Nothing is dropped at any other time."""
         while self._dead:
             self._forget(self._dead.popleft())
         while self._bytes > self.capacity and self._recent:

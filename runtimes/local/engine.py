@@ -213,6 +213,7 @@ class Engine:
         if sequences or scorings:
             self._compute_prefixes(sequences, scorings)
             self._start(sequences)
+            self._store.shrink()  # not before: what was found in the store must stay until it is copied
 
     def _chain(self, prefix: Prefix, request: Request) -> _Chain:
         prefixes = [*prefix.segments()][::-1]
@@ -419,6 +420,7 @@ class Engine:
             if (result := self._result_of(sequence)) is not None:
                 self._keep(row, result.prefix)
                 self._finish(row, result)
+        self._store.shrink()
 
     def _result_of(self, sequence: _Sequence) -> GenerateResult | None:
         """The result of a sequence that has just ended, None where it goes on."""

@@ -119,7 +119,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(tmp_path: Path, arguments: list[
 
 def test_a_problem_that_fails_is_recorded_and_the_exit_status_says_so(tmp_path: Path) -> None:
     records = [
-        {"id": "good", "problem": "A farm has 30 apples. It buys 12 more. How many apples does it have?", "answer": "42"},
+        {"id": "good", "problem": "A farm has 30 apples. It buys 12 more. How many are there?", "answer": "42"},
         {"id": "empty", "problem": " ", "answer": "1"},
         {"id": "long", "problem": "It buys 12 more. " * 200, "answer": "1"},
     ]  # fmt: skip

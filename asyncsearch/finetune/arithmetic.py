@@ -184,17 +184,14 @@ def train_reward(directory: Path, policy: Path, solutions: Sequence[Solution], r
     set_seed(recipe.seed)
     model = LlamaForCausalLM.from_pretrained(policy, dtype=torch.float32, attn_implementation="eager")
     model.config.reward_format = _REWARD_FORMAT.name
-    examples = [
-        labelled_example(
-            tokenizer,
-            solution.problem.problem,
-            solution.steps,
-            solution.labels,
-            _REWARD_FORMAT,
-            learn_right_steps=True,
+    examples: list[Example] = []
+    for solution in solutions:
+        text = solution.problem.problem
+        example = labelled_example(
+            tokenizer, text, solution.steps, solution.labels, _REWARD_FORMAT, learn_right_steps=True
         )
-        for solution in solutions
-    ]
+        if len(example.tokens) <= _CONTEXT_LENGTH:
+            examples.append(example)
     seconds = _train(model, tokenizer, examples, recipe.reward)
     _save(model, tokenizer, directory)
     return seconds
@@ -249,8 +246,8 @@ async def sample_solutions(
     return solutions
 
 
-async def score_solutions(reward: Path, solutions: Sequence[Solution]) -> list[tuple[float, ...]]:
-    """The reward model's score of every step of every solution."""
+async def score_solutions(reward: Path, solutions: Sequence[Solution]) -> list[tuple[float, ...] | None]:
+    """The reward model's score of every step of every solution, None for one longer than its context."""
     requests: dict[Request, int] = {}
     for number, solution in enumerate(solutions):
         prefix = Prefix(_REWARD_FORMAT.opening_for(solution.problem.problem))
@@ -265,7 +262,7 @@ async def score_solutions(reward: Path, solutions: Sequence[Solution]) -> list[t
 
     async with LocalRuntime(reward) as runtime:
         await runtime.score([request for request in requests if isinstance(request, ScoreRequest)], deliver)
-    return [scores[number] for number in range(len(solutions))]
+    return [scores.get(number) for number in range(len(solutions))]
 
 
 def write_cards(directory: Path, recipe: Recipe, *, policy_seconds: float, reward_seconds: float) -> None:
@@ -274,8 +271,14 @@ def write_cards(directory: Path, recipe: Recipe, *, policy_seconds: float, rewar
     greedy = asyncio.run(sample_solutions(directory / "policy", problems, samples=1, temperature=0.0))
     sampled = asyncio.run(sample_solutions(directory / "policy", problems, samples=16))
     scores = asyncio.run(score_solutions(directory / "reward", sampled))
-    labels = [label for solution in sampled for label in solution.labels]
-    auc = step_auc([score for row in scores for score in row], labels)
+    scored = [
+        pair
+        for solution, row in zip(sampled, scores, strict=True)
+        if row is not None
+        for pair in zip(solution.labels, row, strict=True)
+    ]
+    labels = [label for label, _ in scored]
+    auc = step_auc([score for _, score in scored], labels)
     right = sum(solution.right for solution in greedy) / len(greedy)
     right_sampled = sum(solution.right for solution in sampled) / len(sampled)
     _log.info("greedy %.3f, sampled %.3f, step AUC %.4f", right, right_sampled, auc)

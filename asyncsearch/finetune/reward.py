@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerFast
@@ -65,14 +66,13 @@ def labelled_example(
 def step_auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
     """The probability that a right step scores above a wrong one (area under the ROC curve), ties half.
 
-    Raises:
-        ValueError: the labels are all the same.
+    Not a number where the labels are all the same.
     """
     ordered = sorted(zip(scores, labels, strict=True))
     positives = sum(labels)
     negatives = len(labels) - positives
     if not positives or not negatives:
-        raise ValueError("an area under the curve needs right and wrong steps")
+        return math.nan
     wins, below, index = 0.0, 0, 0
     while index < len(ordered):
         end = index

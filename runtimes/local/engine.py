@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -36,8 +37,13 @@ __all__ = ["Engine", "Outcome"]
 
 Outcome = tuple[Request, Result | RuntimeFailure]
 
+RequestT = TypeVar("RequestT", bound=Request)
+
 _TOKENS_PER_PASS = 4096
 """Tokens of prefixes computed in one forward pass, padding included; bounds memory and the reply to a Ctrl-C."""
+
+_SCORES_PER_TURN = 32
+"""Score requests taken at a time, so that neither the decode loop nor a Ctrl-C waits long for them."""
 
 _SCORE_DECIMALS = 7
 """Scores are rounded to hide how the last bits depend on the batch."""
@@ -151,13 +157,18 @@ class Engine:
         self._store = PrefixStore(cache_bytes)
         self._batch = BatchCache(self._layers)
         self._running: list[_Sequence] = []
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[GenerateRequest] = deque()
+        self._scores_waiting: deque[ScoreRequest] = deque()
         self._aborted: set[Request] = set()
         self._outcomes: list[Outcome] = []
 
     def submit(self, requests: Iterable[Request]) -> None:
         """Queue requests. May be called from another thread than `advance`."""
-        self._waiting.extend(requests)
+        for request in requests:
+            if isinstance(request, ScoreRequest):
+                self._scores_waiting.append(request)
+            else:
+                self._waiting.append(request)
 
     def abort(self, requests: Iterable[Request]) -> None:
         """Give up requests at the next turn. May be called from another thread than `advance`."""
@@ -172,7 +183,7 @@ class Engine:
             self._admit()
             if self._running and not self._outcomes:
                 self._decode()
-            if self._outcomes or not self._running:
+            if self._outcomes or not (self._running or self._scores_waiting):
                 break
         return self._outcomes
 
@@ -185,31 +196,34 @@ class Engine:
         for row in reversed(range(len(self._running))):
             if self._running[row].request in aborted:
                 self._finish(row, RequestAborted("aborted", request=self._running[row].request))
-        for _ in range(len(self._waiting)):
-            request = self._waiting.popleft()
+        self._drop(self._waiting, aborted)
+        self._drop(self._scores_waiting, aborted)
+
+    def _drop(self, waiting: deque[RequestT], aborted: set[Request]) -> None:
+        for _ in range(len(waiting)):
+            request = waiting.popleft()
             if request in aborted:
                 self._outcomes.append((request, RequestAborted("aborted", request=request)))
             else:
-                self._waiting.append(request)
+                waiting.append(request)
 
     def _admit(self) -> None:
-        """Start what is queued: all scores, and as many generations as there are rows."""
+        """Start what is queued: some scores, and as many generations as there are rows."""
         sequences: list[_Sequence] = []
         scorings: list[_Scoring] = []
         claimed: set[Prefix] = set()
-        later: list[Request] = []
-        while self._waiting:
-            request = self._waiting.popleft()
+        while self._scores_waiting and len(scorings) < _SCORES_PER_TURN:
+            scored = self._scores_waiting.popleft()
             try:
-                if isinstance(request, ScoreRequest):
-                    scorings.append(self._prepare_scoring(request, claimed))
-                elif len(self._running) + len(sequences) < self.rows:
-                    sequences.append(self._prepare_sequence(request, claimed))
-                else:
-                    later.append(request)
+                scorings.append(self._prepare_scoring(scored, claimed))
             except RequestRejected as rejection:
-                self._outcomes.append((request, rejection))
-        self._waiting.extendleft(reversed(later))
+                self._outcomes.append((scored, rejection))
+        while self._waiting and len(self._running) + len(sequences) < self.rows:
+            generated = self._waiting.popleft()
+            try:
+                sequences.append(self._prepare_sequence(generated, claimed))
+            except RequestRejected as rejection:
+                self._outcomes.append((generated, rejection))
         if sequences or scorings:
             self._compute_prefixes(sequences, scorings)
             self._start(sequences)

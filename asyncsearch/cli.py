@@ -158,10 +158,8 @@ def solve_command(
     entries = entries_of(parameters, options) if name is None else [one_entry(name, parameters, options)]
     problems = load_problems(dataset, limit=_first(limit, given.limit))
     directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
-    policy = _first(policy, given.policy, f"local:{bundled_model('policy')}")
-    reward = _first(reward, given.reward, f"local:{bundled_model('reward')}")
-    if not any(entry.strategy.scored for entry in entries):
-        reward = None
+    scored = any(entry.strategy.scored for entry in entries)
+    policy, reward = _models(_first(policy, given.policy), _first(reward, given.reward), scored=scored)
     if _compare(problems, entries, policy, reward, directory, options):
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -183,8 +181,10 @@ def evaluate_command(
         return
     for path, found in zip(paths, evaluations, strict=True):
         config = read_config(path)
-        _out.print(evaluation_table(found, title=f"{path}: {config.get('strategy')}"))
+        _out.print(evaluation_table(found, title=Text(f"{path}: {config.get('strategy')}")))
         counts = f"{found.solved} solved, {found.failed} failed"
+        if (unsolved := config.get("problems", 0) - found.solved - found.failed) > 0:
+            counts += f", {unsolved} not reached before the run was interrupted"
         if found.ungraded:
             counts += f", {found.ungraded} without a reference"
         _out.print(
@@ -255,6 +255,17 @@ def _compare(
     if progress.failed:
         _say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
     return progress.failed
+
+
+def _models(policy: str | None, reward: str | None, *, scored: bool) -> tuple[str, str | None]:
+    """Both models as given, or both bundled ones: they were made for each other and for nobody else."""
+    if policy is None and reward is None:
+        policy, reward = (f"local:{bundled_model(role)}" for role in ("policy", "reward"))
+    if policy is None:
+        raise ConfigurationError("--reward is given without --policy; give both, or neither for the bundled ones")
+    if reward is None and scored:
+        raise ConfigurationError("--policy is given without --reward, and steps are to be scored; give both")
+    return policy, reward if scored else None
 
 
 def _parse_parameters(texts: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress
 from asyncsearch.report.table import Row
+from asyncsearch.results import require_free
 from asyncsearch.solve import Run, SolveOptions, open_runtime, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 from runtimes.base import Runtime
@@ -90,6 +91,9 @@ async def compare(
     Cancellation ends the run at hand; what was solved stays in its directory.
     """
     rows: list[Row] = []
+    paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
+    for path in paths:
+        require_free(path)  # before the models are loaded, and before anything is solved
     async with AsyncExitStack() as stack:
         progress.note("loading the models")
         policy_runtime = await stack.enter_async_context(open_runtime(policy))
@@ -97,14 +101,14 @@ async def compare(
         if reward is not None:
             reward_runtime = await stack.enter_async_context(open_runtime(reward))
         grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
-        for entry in entries:
+        for entry, path in zip(entries, paths, strict=True):
             with progress.track(entry.name, len(problems)) as tracker:
                 run = await solve_dataset(
                     problems,
                     entry.strategy,
                     policy=policy_runtime,
                     reward=reward_runtime if entry.strategy.scored else None,
-                    run_dir=directory if len(entries) == 1 else directory / entry.name,
+                    run_dir=path,
                     options=options,
                     on_result=tracker,
                 )

@@ -107,4 +107,6 @@ def _checked(key: str, value: Any) -> Any:
     if not isinstance(value, wanted) or isinstance(value, bool):
         kind = "a whole number" if wanted is int else "a text"
         raise ConfigurationError(f"{key} must be {kind}, not {value!r}")
+    if key == "limit" and int(value) < 1:
+        raise ConfigurationError(f"limit must be at least 1, not {value}")
     return value

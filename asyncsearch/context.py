@@ -13,7 +13,15 @@ from asyncsearch.rewards.formats import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.seeds import draw_seed
 from asyncsearch.tree import Node, NodeState, Tree
-from runtimes.base import FinishReason, GenerateRequest, GenerateResult, Prefix, RuntimeFailure, ScoreRequest
+from runtimes.base import (
+    FinishReason,
+    GenerateRequest,
+    GenerateResult,
+    Prefix,
+    RequestRejected,
+    RuntimeFailure,
+    ScoreRequest,
+)
 
 if TYPE_CHECKING:
     from asyncsearch.strategies.base import Strategy
@@ -70,15 +78,15 @@ class SearchContext:
             The children in the order of ``nodes`` and, within one node, of draws; never in that of arrival.
 
         Raises:
-            ValueError: a node is a leaf, or the arguments' lengths differ.
+            ValueError: a node is not OPEN, or the arguments' lengths differ; then nothing was grown.
 
-        Cancellation cancels the children still growing and withdraws their requests.
+        Cancellation cancels the children still growing, which stay PENDING, and withdraws their requests.
         """
-        children: list[Node] = []
-        for node, count in zip(nodes, counts, strict=True):
-            if node.is_leaf:
+        wanted = list(zip(nodes, counts, strict=True))
+        for node, _ in wanted:
+            if node.state is not NodeState.OPEN:
                 raise ValueError(f"node {node.path} is {node.state.value}: it cannot be expanded")
-            children += [self._sprout(node) for _ in range(count)]
+        children = [self._sprout(node) for node, count in wanted for _ in range(count)]
         async with anyio.create_task_group() as growing:
             for child in children:
                 growing.start_soon(self._grow, child, whole_solutions)
@@ -88,6 +96,7 @@ class SearchContext:
         child = Node(
             parent=parent,
             draw=len(parent.children),
+            state=NodeState.PENDING,
             depth=parent.depth + 1,
             prefix=parent.prefix,
             reward_prefix=parent.reward_prefix,
@@ -137,14 +146,21 @@ class SearchContext:
             node.steps += 1
         request = ScoreRequest(prefix=node.reward_prefix, steps=len(steps), readout=reward_format.readout)
         result = await self._scheduler.score(request, order=self._order)
+        if len(result.scores) != len(steps) or not all(0 <= score <= 1 for score in result.scores):
+            raise RequestRejected(f"the reward model gave {result.scores} for {len(steps)} steps", request=request)
         node.step_scores = result.scores
         node.reward_tokens = result.prompt_tokens - result.cached_tokens
 
     def _state_of(self, node: Node, finish: FinishReason, whole_solution: bool) -> NodeState:
         if finish is FinishReason.END:
             return NodeState.ANSWERED
-        if self._format.states_answer(node.text, cut=finish is FinishReason.LENGTH):
+        if self._format.states_answer(node.text, cut=finish is not FinishReason.STOP):
             return NodeState.ANSWERED
         strategy = self._strategy
-        spent = whole_solution or node.path_tokens >= strategy.max_tokens or node.depth >= strategy.max_depth
+        spent = (
+            whole_solution
+            or finish is FinishReason.CONTEXT
+            or node.path_tokens >= strategy.max_tokens
+            or node.depth >= strategy.max_depth
+        )
         return NodeState.TRUNCATED if spent else NodeState.OPEN

@@ -6,6 +6,7 @@
         - DatasetError         a file of problems
         - ModelError           a model that cannot be opened
         - RunDirectoryError    a run directory that is there already, or is not one
+      + GradingError         answers cannot be compared at all
 
 A problem that cannot be solved raises nothing: its error is recorded with its result. Runtimes have a hierarchy
 of their own, `runtimes.base.RuntimeFailure`.
@@ -17,6 +18,7 @@ __all__ = [
     "AsyncSearchError",
     "ConfigurationError",
     "DatasetError",
+    "GradingError",
     "ModelError",
     "RunDirectoryError",
     "UserError",
@@ -45,3 +47,7 @@ class ModelError(UserError):
 
 class RunDirectoryError(UserError):
     """A run directory exists already, or what was named is not a run directory."""
+
+
+class GradingError(AsyncSearchError):
+    """The process that compares answers cannot be started."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from asyncsearch.accounting import TokenCounts
 from asyncsearch.answers.grading import Grader
-from asyncsearch.answers.voting import VOTES, Ballot, choose, group_answers
+from asyncsearch.answers.voting import VOTES
+from asyncsearch.election import elect, gather_voters
 from asyncsearch.results import ProblemResult
-from asyncsearch.rewards.aggregation import AGGREGATIONS, aggregate
+from asyncsearch.rewards.aggregation import AGGREGATIONS
 
 __all__ = ["Accuracy", "Evaluation", "Method", "evaluate"]
 
@@ -90,20 +91,10 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
             ungraded += 1
             continue
         graded += 1
-        groups = await group_answers([candidate.answer for candidate in result.candidates], grader)
-        voters = [
-            (candidate, group)
-            for candidate, group in zip(result.candidates, groups, strict=True)
-            if group is not None and result.error is None
-        ]
+        voters = [] if result.error is not None else await gather_voters(result.candidates, grader)
         scored = scored or any(candidate.step_scores for candidate, _ in voters)
         for method in methods:
-            ballots = [
-                Ballot(group, aggregate(candidate.step_scores, method.aggregation or "last"))
-                for candidate, group in voters
-            ]
-            winner = choose(ballots, method.vote)
-            answer = None if winner is None else voters[winner][0].answer
+            answer = elect(voters, method.vote, method.aggregation or "last")
             if answer is not None and await grader.equal(result.reference, answer):
                 correct[method] += 1
     return Evaluation(

@@ -14,7 +14,7 @@ import orjson
 from asyncsearch.accounting import TokenCounts
 from asyncsearch.errors import RunDirectoryError
 
-__all__ = ["Candidate", "ProblemResult", "RunDirectory", "read_config", "read_results"]
+__all__ = ["Candidate", "ProblemResult", "RunDirectory", "read_config", "read_results", "require_free"]
 
 CONFIG_FILE = "config.json"
 RESULTS_FILE = "results.jsonl"
@@ -40,7 +40,7 @@ class ProblemResult:
 
     ``answer`` is the vote's, None if no candidate has one; ``correct`` compares it with ``reference`` and is
     None where there is no reference. ``error`` is None unless the problem failed. ``seconds`` is the time
-    from its first request to its last, shared with whatever else ran beside it.
+    from its first request to its grading, shared with whatever else ran beside it.
     """
 
     id: str
@@ -94,9 +94,8 @@ class RunDirectory:
         self.path = path
         self._order: list[tuple[int, int, int]] = []
         self._end = 0
+        require_free(path)
         try:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise RunDirectoryError(f"{path}: exists already; name another directory with --out, or remove it")
             path.mkdir(parents=True, exist_ok=True)
             _replace(path / CONFIG_FILE, orjson.dumps(config, option=orjson.OPT_INDENT_2) + b"\n")
             self._file = (path / RESULTS_FILE).open("wb", buffering=0)
@@ -147,6 +146,20 @@ class RunDirectory:
             ordered.replace(results)
         except OSError as error:
             raise RunDirectoryError(f"{self.path}: results could not be put in order: {error}") from error
+
+
+def require_free(path: Path) -> None:
+    """Make sure that a run can be written to a path: there is nothing, or an empty directory.
+
+    Raises:
+        RunDirectoryError: it is taken, or cannot be looked at.
+    """
+    try:
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if taken:
+        raise RunDirectoryError(f"{path}: exists already; name another directory with --out, or remove it")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -13,21 +13,25 @@ import anyio
 from asyncsearch.accounting import TokenCounts, count_tokens
 from asyncsearch.answers.extraction import extract_answer
 from asyncsearch.answers.grading import Grader
-from asyncsearch.answers.voting import Ballot, choose, group_answers
+from asyncsearch.answers.voting import choose
 from asyncsearch.context import SearchContext
+from asyncsearch.election import elect, gather_voters
 from asyncsearch.errors import ConfigurationError, DatasetError, ModelError
 from asyncsearch.format import Format, format_named
 from asyncsearch.plugins import RUNTIMES, load_plugin
 from asyncsearch.problem import Problem
 from asyncsearch.results import Candidate, ProblemResult, RunDirectory, read_results
-from asyncsearch.rewards.aggregation import AGGREGATIONS, aggregate
-from asyncsearch.rewards.formats import RewardFormat, recognise_reward_format
+from asyncsearch.rewards.aggregation import AGGREGATIONS
+from asyncsearch.rewards.formats import RewardFormat, recognise_reward_format, reward_format_named
 from asyncsearch.scheduler import Scheduler, SchedulerStatistics, open_scheduler
 from asyncsearch.strategies.base import Strategy
 from asyncsearch.tree import NodeState, Tree
 from runtimes.base import Runtime, RuntimeGone
 
 __all__ = ["Run", "SolveOptions", "open_runtime", "solve", "solve_dataset"]
+
+_LARGEST_SEED = 2**53
+"""What every JSON reader can hold."""
 
 OnResult = Callable[[Strategy, ProblemResult], None]
 
@@ -47,7 +51,8 @@ class SolveOptions:
         reward_limit: score requests in flight, likewise.
         grading_seconds: time that comparing two answers may take.
 
-    The last four change the time a run takes, never what comes of it.
+    The limits change the time a run takes, never what comes of it. ``grading_seconds`` can: two answers that take
+    longer to compare count as different.
     """
 
     seed: int = 0
@@ -65,6 +70,12 @@ class SolveOptions:
             raise ConfigurationError(f"unknown aggregation {self.aggregation!r}; known are {', '.join(AGGREGATIONS)}")
         if self.vote != "auto":
             choose((), self.vote)
+        if isinstance(self.format, str):
+            format_named(self.format)
+        if self.reward_format != "auto":
+            reward_format_named(self.reward_format)
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise ConfigurationError(f"seed must be at least 0 and at most {_LARGEST_SEED}, not {self.seed}")
         for name in ("problems_in_flight", "policy_limit", "reward_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -264,7 +275,9 @@ async def _solve_all(
         # Last in, first out: the results are closed before anything else is.
         tallies = [
             _Tally(one, None if path is None else stack.enter_context(RunDirectory(path, config)))
-            for one, path, config in _plan_directories(strategies, run_dir, options, policy_runtime, reward_runtime)
+            for one, path, config in _plan_directories(
+                strategies, run_dir, options, policy_runtime, reward_runtime, len(problems)
+            )
         ]
         if on_start is not None:
             on_start(search.scheduler)
@@ -344,13 +357,8 @@ class _Search:
         )
 
     async def _elect(self, candidates: Sequence[Candidate], strategy: Strategy) -> str | None:
-        groups = await group_answers([candidate.answer for candidate in candidates], self.grader)
-        voters = [(candidate, group) for candidate, group in zip(candidates, groups, strict=True) if group is not None]
-        ballots = [
-            Ballot(group, aggregate(candidate.step_scores, self.options.aggregation)) for candidate, group in voters
-        ]
-        winner = choose(ballots, self.options.vote_for(strategy))
-        return None if winner is None else voters[winner][0].answer
+        voters = await gather_voters(candidates, self.grader)
+        return elect(voters, self.options.vote_for(strategy), self.options.aggregation)
 
 
 def _candidates(tree: Tree) -> tuple[Candidate, ...]:
@@ -388,6 +396,7 @@ def _plan_directories(
     options: SolveOptions,
     policy: Runtime,
     reward: Runtime | None,
+    problems: int,
 ) -> Iterator[tuple[Strategy, Path | None, dict[str, Any]]]:
     """Pair each strategy with the directory it writes to and the configuration recorded there."""
     names: dict[str, int] = {}
@@ -408,6 +417,7 @@ def _plan_directories(
                 "vote": options.vote_for(strategy),
                 "aggregation": options.aggregation,
                 "format": format.name if isinstance(format, Format) else format,
+                "problems": problems,
                 "policy": policy.capabilities.model,
                 "reward": None if reward is None else reward.capabilities.model,
             },

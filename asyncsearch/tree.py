@@ -12,8 +12,10 @@ __all__ = ["Node", "NodeState", "Tree"]
 
 
 class NodeState(enum.Enum):
-    """What a settled node is. Every state but OPEN is a leaf's."""
+    """What has become of a node. The last three are a leaf's."""
 
+    PENDING = "pending"
+    """Not settled yet, or never: its search was left before."""
     OPEN = "open"
     """Can be expanded."""
     ANSWERED = "answered"
@@ -53,8 +55,8 @@ class Node:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether the node can not be expanded."""
-        return self.state is not NodeState.OPEN
+        """Whether the node is settled and cannot be expanded."""
+        return self.state not in (NodeState.PENDING, NodeState.OPEN)
 
     @property
     def score(self) -> float:
@@ -121,5 +123,5 @@ class Tree:
                 assert child.parent is node, f"child {index} of {node.path} has another parent"
                 assert child.depth == node.depth + 1, f"depth of {child.path} does not follow its parent's"
                 assert child.path_tokens == node.path_tokens + child.tokens, f"tokens do not add up at {child.path}"
-            assert not (node.is_leaf and node.children), f"leaf {node.path} has children"
+            assert node.state is NodeState.OPEN or not node.children, f"{node.state.value} {node.path} has children"
             assert (node.error is not None) == (node.state is NodeState.FAILED), f"error and state of {node.path}"

@@ -101,6 +101,8 @@ class FinishReason(enum.Enum):
     """The model ended the sequence by itself."""
     LENGTH = "length"
     """``max_new_tokens`` were generated."""
+    CONTEXT = "context"
+    """The model's context is full: nothing can continue this text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

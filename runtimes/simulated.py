@@ -89,6 +89,7 @@ class _Work:
     steps: float
     outcome: Result | RuntimeFailure | None
     ended: bool = False
+    in_batch: bool = False
 
 
 class SimulatedRuntime:
@@ -114,6 +115,7 @@ class SimulatedRuntime:
         # Decode steps at which each sequence of the batch will be done, counted from the beginning of time.
         self._batch: list[tuple[float, int, _Work]] = []
         self._progress = 0.0
+        self._live = 0  # sequences of the batch that have not ended
         self._numbers = itertools.count()
         self._arrived = anyio.Event()
         self._turn = anyio.Lock()
@@ -166,20 +168,22 @@ class SimulatedRuntime:
                 # One that failed may have been sent again, in another call, while this one went on.
                 work_left = self._work.get(request)
                 if work_left is not None and work_left.call is call:
-                    work_left.ended = True
+                    self._leave(work_left)
                     del self._work[request]
 
     async def _advance(self) -> None:
         """Let time pass until something is done or something arrives."""
         while self._batch and self._batch[0][2].ended:
             heapq.heappop(self._batch)
-        while self._waiting and len(self._batch) < self._server.rows:
+        while self._waiting and self._live < self._server.rows:
             work = self._waiting.popleft()
             if not work.ended:
+                work.in_batch = True
+                self._live += 1
                 heapq.heappush(self._batch, (self._progress + work.steps, next(self._numbers), work))
         if not self._batch:
             return
-        pace = self._server.step_seconds + len(self._batch) * self._server.sequence_seconds
+        pace = self._server.step_seconds + self._live * self._server.sequence_seconds
         next_end = self._batch[0][0]
         self._arrived = anyio.Event()
         begun = anyio.current_time()
@@ -194,8 +198,12 @@ class SimulatedRuntime:
             if not work.ended:
                 self._end(work, work.outcome)
 
-    def _end(self, work: _Work, outcome: Result | RuntimeFailure | None) -> None:
+    def _leave(self, work: _Work) -> None:
         work.ended = True
+        self._live -= work.in_batch
+
+    def _end(self, work: _Work, outcome: Result | RuntimeFailure | None) -> None:
+        self._leave(work)
         work.call.left -= 1
         del self._work[work.request]
         if outcome is not None:

@@ -15,12 +15,16 @@ import orjson
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from asyncsearch.errors import GradingError
+
 __all__ = ["Grader"]
 
 _DECIMAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,50})?\Z")
 _LONGEST_DECIMAL = 100
 _REMEMBERED_PAIRS = 10_000
 _LONGEST_REPLY = 16
+_START_SECONDS = 120.0
+_WORKER_DIED = (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError)
 
 
 class Grader:
@@ -49,6 +53,9 @@ class Grader:
     async def equal(self, left: str, right: str) -> bool:
         """Whether two answers have the same value.
 
+        Raises:
+            GradingError: the worker cannot be started.
+
         Cancellation kills the worker if it was at work on this pair.
         """
         left, right = _clean(left), _clean(right)
@@ -68,35 +75,45 @@ class Grader:
 
     async def _ask(self, pair: tuple[str, str]) -> bool:
         async with self._turn:
+            worker, replies = await self._start_worker()
+            assert worker.stdin is not None
             answered = False
             try:
-                worker, replies = await self._start_worker()
                 with anyio.move_on_after(self.time_limit):
-                    assert worker.stdin is not None
                     await worker.stdin.send(orjson.dumps(pair) + b"\n")
                     reply = await replies.receive_until(b"\n", _LONGEST_REPLY)
                     answered = True
                     return reply == b"true"
-            except (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError):
-                pass  # the worker died of this pair, of memory or recursion
+            except _WORKER_DIED:
+                pass  # of this pair: of memory or recursion
             finally:
                 if not answered:
                     await self._end_worker()
         return False
 
     async def _start_worker(self) -> tuple[Process, BufferedByteReceiveStream]:
-        if self._worker is None or self._replies is None:
-            self._worker = await anyio.open_process(
-                [sys.executable, "-m", "asyncsearch.answers.grading_worker"],
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C is for this process to handle
-            )
-            assert self._worker.stdin is not None
-            assert self._worker.stdout is not None
-            self._replies = BufferedByteReceiveStream(self._worker.stdout)
-            # The first pair must not pay for the imports.
-            await self._worker.stdin.send(orjson.dumps(("0", "1")) + b"\n")
-            await self._replies.receive_until(b"\n", _LONGEST_REPLY)
+        if self._worker is not None and self._replies is not None and self._worker.returncode is None:
+            return self._worker, self._replies
+        await self._end_worker()
+        self._worker = await anyio.open_process(
+            # -P: nothing in the working directory is imported.
+            [sys.executable, "-P", "-m", "asyncsearch.answers.grading_worker", str(self.time_limit)],
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is for this process to handle
+        )
+        assert self._worker.stdin is not None
+        assert self._worker.stdout is not None
+        self._replies = BufferedByteReceiveStream(self._worker.stdout)
+        try:
+            # The first pair must not pay for the imports, and shows that there is somebody who grades.
+            with anyio.fail_after(_START_SECONDS):
+                await self._worker.stdin.send(orjson.dumps(("1/2", "0.5")) + b"\n")
+                works = await self._replies.receive_until(b"\n", _LONGEST_REPLY) == b"true"
+        except (TimeoutError, *_WORKER_DIED):
+            works = False
+        if not works:
+            await self._end_worker()
+            raise GradingError("the process that grades, asyncsearch.answers.grading_worker, does not work")
         return self._worker, self._replies
 
     async def _end_worker(self) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from asyncsearch.answers.extraction import extract_answer
 from asyncsearch.datasets.arithmetic import bundled_problems_file
 from asyncsearch.errors import DatasetError
 from asyncsearch.problem import Problem
@@ -78,6 +77,6 @@ def _read_problem(line: bytes, number: int, where: str) -> Problem:
     if isinstance(answer, bool) or not isinstance(answer, str | int | float | None):
         raise DatasetError(f"{where}: 'answer' must be a text or a number, not {answer!r}")
     if isinstance(answer, str) and "####" in answer:
-        answer = extract_answer(answer)
+        answer = answer.rpartition("####")[2].strip()
     identity = next((record[field] for field in _ID_FIELDS if field in record), number)
     return Problem(id=str(identity), text=text, answer=None if answer is None else str(answer))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
+from rich.text import TextType
 
 from asyncsearch.evaluation import Accuracy, Evaluation
 
@@ -46,7 +47,7 @@ def comparison_table(rows: Sequence[Row], *, title: str) -> Table:
     return table
 
 
-def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:
+def evaluation_table(evaluation: Evaluation, *, title: TextType) -> Table:
     """Every vote of one run, best first in each kind."""
     table = Table(title=title, title_justify="left")
     table.add_column("vote")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from asyncsearch.errors import ConfigurationError
 from runtimes.base import Capabilities, HeadMean, Readout, TokenLabels
 
-__all__ = ["REWARD_FORMATS", "RewardFormat", "recognise_reward_format"]
+__all__ = ["REWARD_FORMATS", "RewardFormat", "recognise_reward_format", "reward_format_named"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class RewardFormat:
 
     ``opening`` is a template with ``{problem}``; ``separator`` stands between two steps; ``tag`` ends a
     step, and ``readout`` says how the score is read at it. Whitespace around a step, and a tag that the
-    policy itself has written, are taken off first.
+    policy itself has written anywhere in it, are taken off first.
     """
 
     name: str
@@ -33,7 +33,7 @@ class RewardFormat:
 
     def step(self, text: str, *, first: bool) -> str:
         """The text that one step adds. It ends with the tag, so that the score is read at its last token."""
-        body = text.strip().removesuffix(self.tag.strip()).rstrip()
+        body = text.replace(self.tag, "").replace(self.tag.strip(), "").strip()
         return f"{'' if first else self.separator}{body}{self.tag}"
 
 
@@ -72,14 +72,31 @@ def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardForm
     other is read as Math-Shepherd's.
 
     Raises:
-        ConfigurationError: the name, or the one the model gives, is unknown.
+        ConfigurationError: the name, or the one the model gives, is unknown, or does not fit the model's output.
     """
     wanted = name
     if name == "auto":
         by_rows = "reference-head" if capabilities.output_rows == _REFERENCE_HEAD_ROWS else "math-shepherd"
         wanted = capabilities.reward_format or by_rows
+    format = reward_format_named(wanted)
+    if capabilities.output_rows is not None:
+        two_rows = capabilities.output_rows == _REFERENCE_HEAD_ROWS
+        if two_rows != isinstance(format.readout, HeadMean):
+            raise ConfigurationError(
+                f"reward format {format.name!r} does not fit {capabilities.model}: "
+                f"its output has {capabilities.output_rows} rows"
+            )
+    return format
+
+
+def reward_format_named(name: str) -> RewardFormat:
+    """The reward format of that name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     try:
-        return REWARD_FORMATS[wanted]
+        return REWARD_FORMATS[name]
     except KeyError:
         known = ", ".join(["auto", *REWARD_FORMATS])
-        raise ConfigurationError(f"unknown reward format {wanted!r}; known formats: {known}") from None
+        raise ConfigurationError(f"unknown reward format {name!r}; known formats: {known}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import random
@@ -143,7 +144,7 @@ class Lane(Generic[RequestT, ResultT]):
                     await self._wake.wait()
                     self._wake = anyio.Event()
                     if self._to_abort:
-                        batches.start_soon(self._abort, tuple(self._to_abort))
+                        batches.start_soon(self._give_up, tuple(self._to_abort))
                         self._to_abort.clear()
                     if self._counters.queued and len(self._in_flight) < self.limit:
                         await self._run_dry()
@@ -156,6 +157,10 @@ class Lane(Generic[RequestT, ResultT]):
             self._queue.clear()
             self._in_flight.clear()
             self._retrying.clear()
+            self._counters.queued = 0
+            if self._counters.idle_since is not None:
+                self._counters.idle_seconds += anyio.current_time() - self._counters.idle_since
+                self._counters.idle_since = None
 
     def statistics(self) -> LaneStatistics:
         """What the lane has done so far."""
@@ -189,6 +194,10 @@ class Lane(Generic[RequestT, ResultT]):
             before = self._counters.submitted
             await checkpoint()
             quiet = quiet + 1 if self._counters.submitted == before else 0
+
+    async def _give_up(self, requests: Sequence[Request]) -> None:
+        with contextlib.suppress(RuntimeFailure):  # then they end by themselves
+            await self._abort(requests)
 
     def _send_queued(self, batches: TaskGroup) -> None:
         counted = self._counters
@@ -227,7 +236,10 @@ class Lane(Generic[RequestT, ResultT]):
         for entry in batch:
             # One that was delivered to be retried may be in flight again, in another batch.
             if entry.batch == number and self._in_flight.get(entry.request) is entry:
-                lost = failure or RetryableError("the runtime returned without an outcome", request=entry.request)
+                if failure is None:
+                    lost: RuntimeFailure = RetryableError("the runtime gave no outcome", request=entry.request)
+                else:
+                    lost = type(failure)(str(failure), request=entry.request)
                 deliver(entry.request, lost)
 
     def _land(self, entry: _Entry[RequestT, ResultT], outcome: Result | RuntimeFailure, batches: TaskGroup) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from asyncsearch.context import SearchContext
 
 __all__ = ["Strategy"]
+
+_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +48,18 @@ class Strategy(ABC):
 
     def __post_init__(self) -> None:
         for name in ("width", "max_tokens", "max_step_tokens", "max_depth"):
-            self._require(name, minimum=1)
+            self._require(name, minimum=1, whole=True)
         self._require("temperature", minimum=0)
         self._require("top_p", above=0, maximum=1)
 
     def _require(
-        self, name: str, *, minimum: float | None = None, above: float | None = None, maximum: float | None = None
+        self,
+        name: str,
+        *,
+        minimum: float | None = None,
+        above: float | None = None,
+        maximum: float | None = None,
+        whole: bool = False,
     ) -> None:
         """Check that a parameter is a number in its range."""
         value = getattr(self, name)
@@ -60,14 +69,15 @@ class Strategy(ABC):
             if limit is not None
         ]
         if (
-            not isinstance(value, (int, float))
+            not isinstance(value, int if whole else (int, float))
             or isinstance(value, bool)
             or not math.isfinite(value)
             or (minimum is not None and value < minimum)
             or (above is not None and value <= above)
             or (maximum is not None and value > maximum)
         ):
-            raise ConfigurationError(f"{self.name}: {name} must be {' and '.join(limits)}, not {value!r}")
+            kind = "a whole number, " if whole and isinstance(value, float) else ""
+            raise ConfigurationError(f"{self.name}: {name} must be {kind}{' and '.join(limits)}, not {value!r}")
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
@@ -82,17 +92,20 @@ class Strategy(ABC):
             ConfigurationError: a name is unknown, or a value is of the wrong kind or out of range.
         """
         known = cls.parameters()
-        for name, value in parameters.items():
+        chosen = {name: _number(value) for name, value in parameters.items()}
+        for name, value in chosen.items():
             if name not in known:
                 hint = suggestion(name, list(known))
                 raise ConfigurationError(f"strategy {cls.name!r} has no parameter {name!r}; {hint}")
             default = known[name]
+            if default is None or default is dataclasses.MISSING:
+                continue  # the class itself must judge
             # An int serves as a float; nothing else is converted.
             fits = type(value) is type(default) or (type(default) is float and type(value) is int)
             if not fits:
                 kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
                 raise ConfigurationError(f"{cls.name}: {name} must be {kind}, not {value!r}")
-        return cls(**parameters)
+        return cls(**chosen)
 
     @abstractmethod
     async def search(self, tree: SearchContext) -> None:
@@ -100,3 +113,8 @@ class Strategy(ABC):
 
         Cancellation ends the search; the context withdraws whatever it still waits for.
         """
+
+
+def _number(value: Any) -> Any:
+    """What was meant by 1e-3, which YAML 1.1 takes for a text."""
+    return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value

@@ -5,8 +5,10 @@ An engine is used by one thread at a time. It knows nothing of asyncio.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -151,6 +153,8 @@ class Engine:
         self._tokenizer = tokenizer
         self._device = model.device
         self.on_cpu = model.device.type == "cpu"
+        # Of transformers' attention functions only SDPA's takes a mask of truth values; the others add it.
+        self._adds_mask = model.config._attn_implementation != "sdpa"
         self._codec = TextCodec(tokenizer)
         self._end_tokens = frozenset(end_tokens)
         self._layers = model.config.get_text_config().num_hidden_layers
@@ -159,8 +163,9 @@ class Engine:
         self._running: list[_Sequence] = []
         self._waiting: deque[GenerateRequest] = deque()
         self._scores_waiting: deque[ScoreRequest] = deque()
-        self._aborted: set[Request] = set()
-        self._outcomes: list[Outcome] = []
+        self._aborted: deque[Request] = deque()
+        self._outcomes: deque[Outcome] = deque()
+        self._at_work = threading.Lock()
 
     def submit(self, requests: Iterable[Request]) -> None:
         """Queue requests. May be called from another thread than `advance`."""
@@ -172,12 +177,23 @@ class Engine:
 
     def abort(self, requests: Iterable[Request]) -> None:
         """Give up requests at the next turn. May be called from another thread than `advance`."""
-        self._aborted.update(requests)
+        self._aborted.extend(requests)
 
     @torch.inference_mode()
-    def advance(self, turns: int = 4) -> list[Outcome]:
-        """Work for a while: take what is queued, then decode until something is finished, ``turns`` at most."""
-        self._outcomes = []
+    def advance(self, turns: int = 4) -> None:
+        """Work for a while: take what is queued, then decode until something is finished, ``turns`` at most.
+
+        What is finished is left for `collect`. A second thread waits until the first is through.
+        """
+        with self._at_work:
+            self._take_turns(turns)
+
+    def collect(self) -> Iterator[Outcome]:
+        """Hand out what is finished, each once. May be called from another thread than `advance`."""
+        while self._outcomes:
+            yield self._outcomes.popleft()
+
+    def _take_turns(self, turns: int) -> None:
         for _ in range(turns):
             self._drop_aborted()
             self._admit()
@@ -185,14 +201,15 @@ class Engine:
                 self._decode()
             if self._outcomes or not (self._running or self._scores_waiting):
                 break
-        return self._outcomes
 
     # What comes in.
 
     def _drop_aborted(self) -> None:
-        if not self._aborted:
+        aborted: set[Request] = set()
+        while self._aborted:
+            aborted.add(self._aborted.popleft())
+        if not aborted:
             return
-        aborted, self._aborted = self._aborted, set()
         for row in reversed(range(len(self._running))):
             if self._running[row].request in aborted:
                 self._finish(row, RequestAborted("aborted", request=self._running[row].request))
@@ -345,21 +362,25 @@ class Engine:
             self._save(batch, row, one.chain, one.begin, one.end)
             if one.scoring is not None:
                 columns = [wanted.index(position - one.begin) for position in one.scoring.positions]
-                scores = self._read(logits[row, columns], one.scoring.request.readout)
-                result = ScoreResult(
-                    scores=scores,
-                    prompt_tokens=one.chain.length,
-                    cached_tokens=one.scoring.cached_tokens,
-                )
-                self._outcomes.append((one.scoring.request, result))
+                self._outcomes.append((one.scoring.request, self._score(one.scoring, logits[row, columns])))
+
+    def _score(self, scoring: _Scoring, logits: torch.Tensor) -> ScoreResult | RequestRejected:
+        scores = self._read(logits, scoring.request.readout)
+        if not all(map(math.isfinite, scores)):
+            return RequestRejected("the model's score is not a number", request=scoring.request)
+        return ScoreResult(scores=scores, prompt_tokens=scoring.chain.length, cached_tokens=scoring.cached_tokens)
 
     def _run(
         self, tokens: torch.Tensor, positions: torch.Tensor, batch: BatchCache, keep: torch.Tensor | int
     ) -> torch.Tensor:
         mask = batch.place(positions)
+        if self._adds_mask:
+            lowest = torch.finfo(self._model.dtype).min
+            mask = torch.zeros(mask.shape, dtype=self._model.dtype, device=mask.device).masked_fill_(~mask, lowest)
         output = self._model(
             input_ids=tokens,
-            position_ids=positions,
+            # Padding may stand beyond the context; no token that counts does.
+            position_ids=positions.clamp(max=self.context_length - 1),
             attention_mask=mask,
             past_key_values=batch,
             use_cache=True,
@@ -452,7 +473,9 @@ class Engine:
         if ended:
             return self._make_result(sequence, self._codec.decode(tokens[:-1]), tuple(tokens[:-1]), FinishReason.END)
         if len(tokens) >= sequence.limit:
-            return self._make_result(sequence, self._codec.decode(tokens), tuple(tokens), FinishReason.LENGTH)
+            full = sequence.length >= self.context_length
+            finish = FinishReason.CONTEXT if full else FinishReason.LENGTH
+            return self._make_result(sequence, self._codec.decode(tokens), tuple(tokens), finish)
         return None
 
     @staticmethod

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from runtimes.base import RuntimeGone
 
@@ -48,20 +51,29 @@ def load_model(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        config = AutoConfig.from_pretrained(directory, **options)
-        tokenizer = AutoTokenizer.from_pretrained(directory, **options)
-        head = _reward_head(directory, config)
-        model = AutoModelForCausalLM.from_pretrained(
-            directory,
-            config=config,
-            dtype="auto",
-            use_safetensors=True,
-            ignore_mismatched_sizes=head is not None,
-            **options,
-        )
+        with _quiet_transformers():
+            config = AutoConfig.from_pretrained(directory, **options)
+            tokenizer = AutoTokenizer.from_pretrained(directory, **options)
+            head = _reward_head(directory, config)
+            opened: Any = AutoModelForCausalLM.from_pretrained(
+                directory,
+                config=config,
+                dtype="auto",
+                use_safetensors=True,
+                ignore_mismatched_sizes=head is not None,
+                output_loading_info=True,
+                **options,
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelLoadError(f"{directory}: cannot be loaded as a causal language model: {reason}") from error
+    model: PreTrainedModel = opened[0]
+    found: dict[str, Any] = opened[1]
+    absent = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+    if head is not None:
+        absent -= {_HEAD}
+    if absent:
+        raise ModelLoadError(f"{directory}: has no weights for {sorted(absent)[0]} ({len(absent)} tensors in all)")
     if head is not None:
         replaced = torch.nn.Linear(head.shape[1], head.shape[0], bias=False, dtype=model.dtype)
         replaced.weight = torch.nn.Parameter(head.to(model.dtype), requires_grad=False)
@@ -74,6 +86,19 @@ def load_model(
         torch.nn.Module.to(model, torch.float64 if small else torch.float32)
     model.eval()
     return model, tokenizer
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and reports out of what the user sees."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
 
 
 def _reward_head(directory: Path, config: Any) -> torch.Tensor | None:

@@ -77,6 +77,7 @@ class LocalRuntime:
         self._engine: Engine | None = None
         self._capabilities: Capabilities | None = None
         self._users = 0
+        self._opening = anyio.Lock()
         self._turn = anyio.Lock()
         self._delivers: dict[Request, Deliver] = {}
 
@@ -96,9 +97,10 @@ class LocalRuntime:
         Raises:
             ModelLoadError: the directory holds none that can be served.
         """
-        if self._users == 0:
-            await to_thread.run_sync(self._load)
-        self._users += 1
+        async with self._opening:
+            if self._users == 0:
+                await to_thread.run_sync(self._load)
+            self._users += 1
         return self
 
     async def __aexit__(
@@ -137,14 +139,26 @@ class LocalRuntime:
         try:
             async with self._turn:
                 while any(request in self._delivers for request in requests):
-                    limiter = _cpu_turn() if engine.on_cpu else None
-                    for request, outcome in await to_thread.run_sync(engine.advance, limiter=limiter):
+                    await self._advance(engine)
+                    for request, outcome in engine.collect():
                         if (waiting := self._delivers.pop(request, None)) is not None:
                             waiting(request, outcome)
         finally:
             left = [request for request in requests if self._delivers.pop(request, None) is not None]
             if left:
                 engine.abort(left)
+
+    async def _advance(self, engine: Engine) -> None:
+        """Let the engine work on a thread. If it fails, everybody who waits for it fails, and it is not used again."""
+        try:
+            await to_thread.run_sync(engine.advance, limiter=_cpu_turn() if engine.on_cpu else None)
+        except Exception as error:  # noqa: BLE001 - whatever a model raises: out of memory, above all
+            self._engine = None
+            reason = str(error).partition("\n")[0]
+            gone = f"{self!r} failed: {type(error).__name__}: {reason}"
+            delivers, self._delivers = self._delivers, {}
+            for request, deliver in delivers.items():
+                deliver(request, RuntimeGone(gone, request=request))
 
     def _load(self) -> None:
         model, tokenizer = load_model(

@@ -31,10 +31,14 @@ class TextCodec:
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
         """The tokens of a segment that continues a text."""
-        tokens = tuple(self._tokenizer.encode(_ANCHOR + text, add_special_tokens=False))
+        tokens = self._encode(_ANCHOR + text)
         if tokens[: len(self._anchor)] == self._anchor:
             return tokens[len(self._anchor) :]
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+        return self._encode(text)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        # What a model writes is text: spelling out a special token does not make one.
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens that continue a text; special tokens have none."""
@@ -47,13 +51,12 @@ class TextCodec:
 
     def cut(self, tokens: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens for ``text``, a beginning of what ``tokens`` decode to, keeping as many of them as it allows."""
-        low, high = 0, len(tokens)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if text.startswith(self.decode(tokens[:middle])):
-                low = middle
-            else:
-                high = middle - 1
-        kept = tuple(tokens[:low])
-        rest = text[len(self.decode(kept)) :]
+        # From the end, for what is cut off is short: a stop string. Not by bisection, since a beginning that
+        # ends inside a character decodes to something else.
+        for length in range(len(tokens), -1, -1):
+            decoded = self.decode(tokens[:length])
+            if text.startswith(decoded):
+                break
+        kept = tuple(tokens[:length])
+        rest = text[len(decoded) :]
         return kept + self.encode_continuation(rest) if rest else kept

@@ -91,9 +91,8 @@ async def compare(
     Cancellation ends the run at hand; what was solved stays in its directory.
     """
     rows: list[Row] = []
+    require_free(directory)  # before the models are loaded, and before anything is solved
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
-    for path in paths:
-        require_free(path)  # before the models are loaded, and before anything is solved
     async with AsyncExitStack() as stack:
         progress.note("loading the models")
         policy_runtime = await stack.enter_async_context(open_runtime(policy))

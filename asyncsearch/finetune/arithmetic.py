@@ -279,6 +279,15 @@ def write_cards(directory: Path, recipe: Recipe, *, policy_seconds: float, rewar
     ]
     labels = [label for label, _ in scored]
     auc = step_auc([score for _, score in scored], labels)
+    # What a search needs: of steps that follow only right ones, to know those that go wrong.
+    fresh = [
+        pair
+        for solution, row in zip(sampled, scores, strict=True)
+        if row is not None
+        for index, pair in enumerate(zip(solution.labels, row, strict=True))
+        if all(solution.labels[:index])
+    ]
+    fresh_auc = step_auc([score for _, score in fresh], [label for label, _ in fresh])
     right = sum(solution.right for solution in greedy) / len(greedy)
     right_sampled = sum(solution.right for solution in sampled) / len(sampled)
     _log.info("greedy %.3f, sampled %.3f, step AUC %.4f", right, right_sampled, auc)
@@ -310,7 +319,8 @@ def write_cards(directory: Path, recipe: Recipe, *, policy_seconds: float, rewar
         f"{recipe.reward.steps:,} steps of {recipe.reward.batch_size} "
         f"({reward_seconds / 60:.0f} minutes on two cores).\n\n"
         f"Held out (16 sampled solutions of each of {TEST_SIZE} test problems, {len(labels):,} steps, "
-        f"{sum(labels) / len(labels):.1%} right): area under the ROC curve {auc:.4f}.\n\n{made}\n"
+        f"{sum(labels) / len(labels):.1%} right): area under the ROC curve {auc:.4f}; "
+        f"of the {len(fresh):,} steps that follow only right ones, {fresh_auc:.4f}.\n\n{made}\n"
     )
 
 

@@ -35,6 +35,8 @@ class BatchCache(Cache):
     def reserve(self, rows: int, columns: int) -> None:
         """Make room for at least so many rows and columns; what is stored stays."""
         columns += -columns % _COLUMN_BLOCK
+        if self._rows < rows:
+            rows = max(rows, 2 * self._rows)  # growing copies everything: rarely, then
         if rows <= self._rows and columns <= self._columns:
             return
         self._rows, self._columns = max(rows, self._rows), max(columns, self._columns)

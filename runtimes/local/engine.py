@@ -424,8 +424,8 @@ class Engine:
     def _start(self, sequences: Sequence[_Sequence]) -> None:
         if not sequences:
             return
-        longest = max(sequence.chain.length + sequence.limit for sequence in sequences)
-        self._batch.reserve(len(self._running) + len(sequences), min(longest, self.context_length))
+        longest = max(sequence.chain.length for sequence in sequences)
+        self._batch.reserve(len(self._running) + len(sequences), longest)
         for sequence in sequences:
             self._load(self._batch, len(self._running), sequence.chain, sequence.chain.length - 1)
             self._running.append(sequence)
@@ -434,6 +434,7 @@ class Engine:
         """Draw one token for every running sequence."""
         running = self._running
         device = self._device
+        self._batch.reserve(len(running), max(sequence.length for sequence in running))
         tokens = torch.tensor([[sequence.last] for sequence in running], device=device)
         positions = torch.tensor([[sequence.length - 1] for sequence in running], device=device)
         logits = self._run(tokens, positions, self._batch, 1)[:, -1]

@@ -168,7 +168,6 @@ async def solve_dataset(
     run_dir: Path | str | None = None,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
-    on_start: Callable[[Scheduler], None] | None = None,
 ) -> Run: ...
 
 
@@ -182,7 +181,6 @@ async def solve_dataset(
     run_dir: Path | str | None = None,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
-    on_start: Callable[[Scheduler], None] | None = None,
 ) -> list[Run]: ...
 
 
@@ -195,7 +193,6 @@ async def solve_dataset(
     run_dir: Path | str | None = None,
     options: SolveOptions = SolveOptions(),
     on_result: OnResult | None = None,
-    on_start: Callable[[Scheduler], None] | None = None,
 ) -> Run | list[Run]:
     """Solve every problem with one strategy, or with several that share the models and their batches.
 
@@ -208,7 +205,6 @@ async def solve_dataset(
             a directory of its own in it. None keeps the results in memory.
         options: seed, vote and the like.
         on_result: called with each result as soon as it is there.
-        on_start: called once with the scheduler, whose ``statistics()`` tell how the run goes.
 
     Returns:
         The run, or a list of runs in the order of the strategies.
@@ -222,7 +218,7 @@ async def solve_dataset(
     strategies = [strategy] if isinstance(strategy, Strategy) else list(strategy)
     chosen = _check_problems(problems)
     try:
-        runs = await _solve_all(chosen, strategies, policy, reward, run_dir, options, on_result, on_start)
+        runs = await _solve_all(chosen, strategies, policy, reward, run_dir, options, on_result)
     except BaseExceptionGroup as group:
         raise _first_cause(group) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
@@ -249,7 +245,6 @@ async def _solve_all(
     run_dir: Path | str | None,
     options: SolveOptions,
     on_result: OnResult | None,
-    on_start: Callable[[Scheduler], None] | None,
 ) -> list[Run]:
     if reward is None and (scored := [one.name for one in strategies if one.scored]):
         raise ConfigurationError(f"{scored[0]} scores its steps and needs a reward model; give one, or scored=False")
@@ -279,8 +274,6 @@ async def _solve_all(
                 strategies, run_dir, options, policy_runtime, reward_runtime, len(problems)
             )
         ]
-        if on_start is not None:
-            on_start(search.scheduler)
         jobs = (
             (position, problem, tally) for position, problem in enumerate(problems) for tally in tallies
         )  # problem by problem, so that strategies interleave

@@ -196,8 +196,14 @@ def evaluate_command(
 @app.command(name="strategies")
 def strategies_command() -> None:
     """List the strategies with their parameters, defaults and sources."""
+    broken = False
     for name in strategy_names():
-        found = strategy_named(name)
+        try:
+            found = strategy_named(name)
+        except ConfigurationError as error:
+            _say_error(str(error))
+            broken = True
+            continue
         table = Table(title=Text(f"{name}: {(found.__doc__ or '').partition(chr(10))[0]}"), title_justify="left")
         table.add_column("parameter")
         table.add_column("default", justify="right")
@@ -205,6 +211,8 @@ def strategies_command() -> None:
             table.add_row(parameter, str(default))
         _out.print(table)
         _out.print(Text(f"source: {found.source}\n"))
+    if broken:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _version_callback(wanted: bool) -> None:
@@ -242,7 +250,7 @@ def _compare(
                     reward=reward,
                     directory=directory,
                     options=options,
-                    progress=progress,
+                    spectator=progress,
                 )
             )
     except KeyboardInterrupt:

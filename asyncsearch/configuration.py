@@ -11,7 +11,7 @@ import yaml
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.plugins import suggestion
-from asyncsearch.strategies.registry import strategy_named, strategy_names
+from asyncsearch.strategies.registry import known_parameters
 
 __all__ = ["Configuration", "load_configuration"]
 
@@ -70,16 +70,16 @@ def _interpret(content: dict[str, Any]) -> Configuration:
     values: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     notes: list[str] = []
-    known_parameters = {name for strategy in strategy_names() for name in strategy_named(strategy).parameters()}
+    parameter_names = known_parameters()
     known_keys = {item.name for item in dataclasses.fields(Configuration)} - {"parameters", "notes"}
     reference_keys = {"select_method", "policy_model_type", "reward_model_type", "store_path", "num_threads"}
     for key, value in content.items():
-        if key in known_parameters:
+        if key in parameter_names:
             parameters[key] = value
         elif key in known_keys:
             values[key] = _checked(key, value)
         elif key not in reference_keys:
-            known = sorted(known_parameters | known_keys | reference_keys)
+            known = sorted(parameter_names | known_keys | reference_keys)
             raise ConfigurationError(f"unknown key {key!r}; {suggestion(key, known)}")
     if "num_threads" in content:
         notes.append("num_threads has no meaning here: every problem in flight shares the same batches")

@@ -28,7 +28,7 @@ from asyncsearch.strategies.base import Strategy
 from asyncsearch.tree import NodeState, Tree
 from runtimes.base import Runtime, RuntimeGone
 
-__all__ = ["Run", "SolveOptions", "open_runtime", "solve", "solve_dataset"]
+__all__ = ["OnResult", "Run", "SolveOptions", "open_runtime", "solve", "solve_dataset"]
 
 _LARGEST_SEED = 2**53
 """What every JSON reader can hold."""
@@ -93,8 +93,9 @@ class Run:
     """One strategy over one dataset, done.
 
     ``solved`` problems have a result, ``failed`` ones an error; ``correct`` of ``graded`` were right.
-    ``seconds`` is wall time. ``results`` iterates over the run directory where there is one, so that it can
-    be larger than memory.
+    ``seconds`` is wall time. ``grading_gave_up`` pairs of answers, of all runs that share this call, took too
+    long to compare and count as different. ``results`` iterates over the run directory where there is one, so
+    that it can be larger than memory.
     """
 
     strategy: Strategy
@@ -105,6 +106,7 @@ class Run:
     correct: int
     tokens: TokenCounts
     seconds: float
+    grading_gave_up: int
     statistics: SchedulerStatistics
     kept: tuple[ProblemResult, ...] = field(default=(), repr=False)
 
@@ -143,7 +145,7 @@ class _Tally:
         else:
             self.kept[position] = result
 
-    def finish(self, statistics: SchedulerStatistics) -> Run:
+    def finish(self, statistics: SchedulerStatistics, grading_gave_up: int) -> Run:
         return Run(
             strategy=self.strategy,
             path=None if self.directory is None else self.directory.path,
@@ -153,6 +155,7 @@ class _Tally:
             correct=self.correct,
             tokens=self.tokens,
             seconds=self.seconds,
+            grading_gave_up=grading_gave_up,
             statistics=statistics,
             kept=tuple(self.kept[position] for position in sorted(self.kept)),
         )
@@ -295,7 +298,7 @@ async def _solve_all(
             for _ in range(min(in_flight, len(problems) * len(tallies))):
                 workers.start_soon(work)
         statistics = search.scheduler.statistics()
-    return [tally.finish(statistics) for tally in tallies]
+    return [tally.finish(statistics, search.grader.gave_up) for tally in tallies]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

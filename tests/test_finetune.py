@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from asyncsearch.datasets.arithmetic import bundled_model
-from asyncsearch.finetune.arithmetic import PolicyRound, Recipe, make_bundle
+from asyncsearch.finetune.arithmetic import Lesson, Recipe, make_bundle
 from asyncsearch.finetune.policy import solution_example
 from asyncsearch.finetune.reward import labelled_example, step_auc
 from asyncsearch.finetune.training import IGNORED, TrainingOptions
@@ -51,8 +51,17 @@ def test_each_tag_predicts_its_label(tokenizer: PreTrainedTokenizerFast) -> None
     after = [label for token, label in zip(example.tokens, example.labels[1:], strict=False) if token == tag]
     assert [tokenizer.decode([label]) for label in after] == ["+", "+", "-"]
     assert sum(label != IGNORED for label in example.labels) == 3
-    more = labelled_example(tokenizer, "P", ["Step 1: a", "Step 2: b"], [True, False], FORMAT, learn_right_steps=True)
-    assert sum(label != IGNORED for label in more.labels) > 3
+
+
+def test_a_worked_solution_says_where_a_step_goes_wrong(tokenizer: PreTrainedTokenizerFast) -> None:
+    worked = ["Step 1: 12 + 30 = 42\n", "Step 2: 42 * 2 = 84\nThe answer is: 84"]
+    written = [worked[0], "Step 2: 42 * 2 = 94\nThe answer is: 94"]
+    example = labelled_example(tokenizer, "P", written, [True, False], FORMAT, worked=worked)
+    wanted = str(tokenizer.decode([label for label in example.labels if label != IGNORED]))
+    # The right step, its label instead of the line break, the next step up to the digit that should have been
+    # another, and from there on the bad label. The tag is a space and a token; only the latter is given.
+    assert wanted.startswith("Step 1: 12 + 30 = 42 +Step 2: 42 * 2 = 8-")
+    assert set(wanted.removeprefix("Step 1: 12 + 30 = 42 +Step 2: 42 * 2 = 8")) == {"-"}
 
 
 def test_labels_must_match_steps(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -80,9 +89,11 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
         hidden_size=64,
         intermediate_size=64,
         layers=1,
-        policy_rounds=(PolicyRound(40, short), PolicyRound(40, short)),
+        policy=(Lesson(short, range(1, 10_000)), Lesson(short)),
+        more_layers=1,
         sampled_problems=2,
         samples=2,
+        worked_problems=4,
         reward=short,
     )
     make_bundle(tmp_path, recipe)

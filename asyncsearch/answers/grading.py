@@ -32,11 +32,12 @@ class Grader:
 
     Equal strings and plain decimal numbers are compared directly. Everything else goes to math-verify in a
     worker process; a pair that takes longer than ``time_limit`` seconds counts as different, and the worker
-    is killed and started anew.
+    is killed and started anew. ``gave_up`` counts such pairs, and those that broke the worker.
     """
 
     def __init__(self, *, time_limit: float = 5.0) -> None:
         self.time_limit = time_limit
+        self.gave_up = 0
         self._worker: Process | None = None
         self._replies: BufferedByteReceiveStream | None = None
         self._turn = anyio.Lock()
@@ -89,6 +90,7 @@ class Grader:
             finally:
                 if not answered:
                     await self._end_worker()
+        self.gave_up += 1
         return False
 
     async def _start_worker(self) -> tuple[Process, BufferedByteReceiveStream]:

@@ -1,17 +1,19 @@
 """Multi-step arithmetic word problems with worked solutions, made from a seed.
 
 Each problem tells what happens to a stock of things, in the manner of GSM8K; each solution is written in
-the step format of the REBASE reference ("Step k: ...", "The answer is: ..."). Products and sums of numbers
-with several digits are done in one step, most significant digit first, which is what makes them hard for a
-small model: every digit needs the carries of all the digits after it. Checking a finished line is easier,
-since each carry can be read off the digits already there.
+the step format of the REBASE reference ("Step k: ...", "The answer is: ..."). Sums, products and quotients of
+numbers with several digits are done in one step, most significant digit first, which is what makes them hard
+for a small model: every digit needs the carries of all the digits after it.
+
+By default the stock always has three digits: a small model learns to line up digits many times sooner where
+numbers of one kind are equally long, and what is left to learn is arithmetic.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,8 +29,8 @@ __all__ = [
 ]
 
 TEST_SIZE = 200
-_MAXIMUM_OPERATIONS = 8
-_LARGEST_VALUE = 9_999
+_MINIMUM_OPERATIONS, _MAXIMUM_OPERATIONS = 4, 8
+_STOCK = range(100, 1000)
 
 # (owner, its pronoun phrase, things, container)
 _SCENES = (
@@ -93,16 +95,13 @@ class ArithmeticProblem:
 class _Story:
     """A stock of things, told sentence by sentence while its operations are written down."""
 
-    def __init__(self, source: random.Random) -> None:
+    def __init__(self, source: random.Random, allowed: range) -> None:
         self.source = source
+        self.allowed = allowed
         self.owner, self.things, self.containers = source.choice(_SCENES)
         self.sentences: list[str] = []
         self.operations: list[Operation] = []
         self.stock = 0
-
-    def number(self, low_digits: int, high_digits: int) -> int:
-        digits = self.source.randint(low_digits, high_digits)
-        return self.source.randint(10 ** (digits - 1) + 1, 10**digits - 1)
 
     def calculate(self, left: int, symbol: str, right: int) -> int:
         result = {"+": left + right, "-": left - right, "*": left * right, "/": left // right}[symbol]
@@ -113,74 +112,81 @@ class _Story:
         template = self.source.choice(choices)
         self.sentences.append(template.format(things=self.things, containers=self.containers, **values))
 
+    def draw_lots(self) -> tuple[int, int]:
+        """How many are in each of how many containers; together a number of three digits."""
+        lots = self.source.randint(2, 9)
+        each = self.source.randint(max(-(-self.allowed.start // lots), 13), 99)
+        return each, lots
+
+    def draw_amount(self) -> int:
+        return self.source.randint(11, 99) if self.source.random() < 0.5 else self.source.randint(101, 499)
+
     def begin(self) -> None:
         if self.source.random() < 0.5:
-            self.stock = self.number(2, 3)
+            self.stock = self.source.choice(self.allowed)
             self.sentences.append(f"{self.owner} has {self.stock} {self.things}.")
         else:
-            each, lots = self.number(2, 2), self.source.randint(3, 12)
+            each, lots = self.draw_lots()
             self.sentences.append(f"{self.owner} has {lots} {self.containers} of {each} {self.things} each.")
             self.stock = self.calculate(each, "*", lots)
 
-    def gain(self) -> bool:
-        amount = self.number(2, 3)
-        if self.stock + amount > _LARGEST_VALUE:
-            return False
-        self.say(_GAINS, b=amount)
-        self.stock = self.calculate(self.stock, "+", amount)
-        return True
+    def gain(self) -> None:
+        amount = self.draw_amount()
+        if self.stock + amount in self.allowed:
+            self.say(_GAINS, b=amount)
+            self.stock = self.calculate(self.stock, "+", amount)
 
-    def lose(self) -> bool:
-        amount = self.number(2, 3)
-        if amount >= self.stock:
-            return False
-        self.say(_LOSSES, b=amount)
-        self.stock = self.calculate(self.stock, "-", amount)
-        return True
+    def lose(self) -> None:
+        amount = self.draw_amount()
+        if self.stock - amount in self.allowed:
+            self.say(_LOSSES, b=amount)
+            self.stock = self.calculate(self.stock, "-", amount)
 
-    def gain_lots(self) -> bool:
-        each, lots = self.number(2, 2), self.source.randint(3, 12)
-        if self.stock + each * lots > _LARGEST_VALUE:
-            return False
-        self.say(_GAIN_LOTS, n=lots, b=each)
-        self.stock = self.calculate(self.stock, "+", self.calculate(each, "*", lots))
-        return True
+    def gain_lots(self) -> None:
+        each, lots = self.draw_lots()
+        if self.stock + each * lots in self.allowed:
+            self.say(_GAIN_LOTS, n=lots, b=each)
+            self.stock = self.calculate(self.stock, "+", self.calculate(each, "*", lots))
 
-    def lose_lots(self) -> bool:
-        each, lots = self.number(2, 2), self.source.randint(3, 12)
-        if each * lots >= self.stock:
-            return False
-        self.say(_LOSS_LOTS, n=lots, b=each)
-        self.stock = self.calculate(self.stock, "-", self.calculate(each, "*", lots))
-        return True
+    def lose_lots(self) -> None:
+        each, lots = self.draw_lots()
+        if self.stock - each * lots in self.allowed:
+            self.say(_LOSS_LOTS, n=lots, b=each)
+            self.stock = self.calculate(self.stock, "-", self.calculate(each, "*", lots))
 
-    def scale(self) -> bool:
-        factor = self.source.randint(2, 6)
-        if self.stock * factor > _LARGEST_VALUE:
-            return False
-        self.say(_SCALES, n=factor)
-        self.stock = self.calculate(self.stock, "*", factor)
-        return True
+    def scale(self) -> None:
+        factor = self.source.randint(2, 9)
+        if self.stock * factor in self.allowed:
+            self.say(_SCALES, n=factor)
+            self.stock = self.calculate(self.stock, "*", factor)
 
-    def share(self) -> bool:
-        divisors = [n for n in range(2, 10) if self.stock % n == 0]
-        if not divisors or self.stock < 20:
-            return False
-        divisor = self.source.choice(divisors)
-        self.say(_SHARES, n=divisor)
-        self.stock = self.calculate(self.stock, "/", divisor)
-        return True
+    def share(self) -> None:
+        divisors = [n for n in range(2, 10) if self.stock % n == 0 and self.stock // n in self.allowed]
+        if divisors:
+            divisor = self.source.choice(divisors)
+            self.say(_SHARES, n=divisor)
+            self.stock = self.calculate(self.stock, "/", divisor)
 
     def finish(self) -> ArithmeticProblem:
         question = f"How many {self.things} does it have now?"
         return ArithmeticProblem(" ".join([*self.sentences, question]), tuple(self.operations))
 
 
-def _make_problem(source: random.Random, minimum: int, maximum: int) -> ArithmeticProblem:
+def _make_problem(source: random.Random, minimum: int, maximum: int, stock: range) -> ArithmeticProblem:
     length = source.randint(minimum, maximum)
-    story = _Story(source)
+    story = _Story(source, stock)
     story.begin()
-    events = (story.gain, story.lose, story.gain_lots, story.lose_lots, story.scale, story.share)
+    # Sums and differences are what such models find hard, so they come twice as often.
+    events = (
+        story.gain,
+        story.gain,
+        story.lose,
+        story.lose,
+        story.gain_lots,
+        story.lose_lots,
+        story.scale,
+        story.share,
+    )
     while len(story.operations) < length:
         event = source.choice(events)
         if event in (story.gain_lots, story.lose_lots) and len(story.operations) + 2 > length:
@@ -194,12 +200,14 @@ def generate_problems(
     *,
     split: str,
     seed: int = 0,
-    minimum_operations: int = 3,
+    minimum_operations: int = _MINIMUM_OPERATIONS,
     maximum_operations: int = _MAXIMUM_OPERATIONS,
+    stock: range = _STOCK,
 ) -> Iterator[ArithmeticProblem]:
     """Yield ``count`` different problems of a split (``"train"`` or ``"test"``).
 
-    The same arguments give the same problems on every machine. A training problem is never one of the
+    ``stock`` is the range that it stays in from beginning to end, which must hold more than a few numbers. The
+    same arguments give the same problems on every machine. A training problem is never one of the
     bundled test problems.
 
     Raises:
@@ -213,7 +221,7 @@ def generate_problems(
     source = random.Random(f"arithmetic {split} {seed}")
     made = 0
     while made < count:
-        problem = _make_problem(source, minimum_operations, maximum_operations)
+        problem = _make_problem(source, minimum_operations, maximum_operations, stock)
         if problem.problem not in seen:
             seen.add(problem.problem)
             made += 1
@@ -223,7 +231,7 @@ def generate_problems(
 _LINE = re.compile(r"\AStep (\d+): (.+)\n(?:The answer is: (.*))?\Z")
 
 
-def label_steps(problem: ArithmeticProblem, steps: list[str]) -> list[bool]:
+def label_steps(problem: ArithmeticProblem, steps: Sequence[str]) -> list[bool]:
     """Say of each step whether the solution is right up to and including it.
 
     A step is right when its line is the one the worked solution has at that place, and when it states the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import rich.progress
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from asyncsearch.evaluation import Accuracy
 from asyncsearch.results import ProblemResult
+from asyncsearch.solve import OnResult
 from asyncsearch.strategies import Strategy
 
 __all__ = ["Progress", "open_progress"]
@@ -36,7 +37,7 @@ class Progress:
         self._console.print(message, highlight=False)
 
     @contextmanager
-    def track(self, name: str, total: int) -> Iterator[Callable[[Strategy, ProblemResult], None]]:
+    def track(self, name: str, total: int) -> Iterator[OnResult]:
         """Show one run of ``total`` problems; the value is what `solve_dataset` calls with each result."""
         done = correct = graded = tokens = 0
         task = None if self._bars is None else self._bars.add_task(name, total=total, accuracy="", tokens="")

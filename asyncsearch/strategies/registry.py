@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.plugins import STRATEGIES, load_plugin, plugin_names
 from asyncsearch.strategies.base import Strategy
 
-__all__ = ["make_strategy", "strategy_named", "strategy_names"]
+__all__ = ["known_parameters", "make_strategy", "strategy_named", "strategy_names"]
 
 
 def strategy_names() -> list[str]:
@@ -26,6 +27,15 @@ def strategy_named(name: str) -> type[Strategy]:
     if not (isinstance(loaded, type) and issubclass(loaded, Strategy)):
         raise ConfigurationError(f"strategy {name!r}: what is registered is not a subclass of Strategy")
     return loaded
+
+
+def known_parameters() -> set[str]:
+    """The names of all parameters of the strategies that can be loaded; one that cannot spoils nothing for the rest."""
+    names: set[str] = set()
+    for name in strategy_names():
+        with suppress(ConfigurationError):
+            names.update(strategy_named(name).parameters())
+    return names
 
 
 def make_strategy(name: str, parameters: dict[str, Any]) -> Strategy:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from runtimes.base import Prefix
 
-__all__ = ["BatchCache", "PrefixStore", "Segment", "covered_tokens"]
+__all__ = ["BatchCache", "PrefixStore", "Segment"]
 
 _COLUMN_BLOCK = 64
 
@@ -187,13 +186,3 @@ class PrefixStore:
             self._bytes -= size
             if (segment := reference()) is not None:
                 segment.keys_values, segment.covered = None, 0
-
-
-def covered_tokens(segments: Sequence[Segment]) -> int:
-    """How many tokens from the beginning have keys and values, over a chain of segments, oldest first."""
-    total = 0
-    for segment in segments:
-        total += segment.covered
-        if segment.covered < len(segment.tokens):
-            break
-    return total

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -31,7 +31,10 @@ from runtimes.base import (
     ScoreRequest,
     ScoreResult,
 )
-from runtimes.local.cache import BatchCache, PrefixStore, Segment, covered_tokens
+from runtimes.local.cache import BatchCache, PrefixStore, Segment
+from runtimes.local.chain import Chain
+from runtimes.local.forward import Forward
+from runtimes.local.prefill import Goal, Prefill
 from runtimes.local.sampling import draw_tokens, uniforms
 from runtimes.local.text import TextCodec
 
@@ -41,9 +44,6 @@ Outcome = tuple[Request, Result | RuntimeFailure]
 
 RequestT = TypeVar("RequestT", bound=Request)
 
-_TOKENS_PER_PASS = 4096
-"""Tokens of prefixes computed in one forward pass, padding included; bounds memory and the reply to a Ctrl-C."""
-
 _SCORES_PER_TURN = 32
 """Score requests taken at a time, so that neither the decode loop nor a Ctrl-C waits long for them."""
 
@@ -52,48 +52,11 @@ _SCORE_DECIMALS = 7
 
 
 @dataclass(slots=True, eq=False)
-class _Chain:
-    """A prefix as a chain of segments, oldest first."""
-
-    prefixes: list[Prefix]
-    segments: list[Segment]
-    length: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.length = sum(len(segment.tokens) for segment in self.segments)
-
-    def claim(self, claimed: set[Prefix]) -> int:
-        """How many tokens need not be computed for this chain alone, and mark the rest as being computed.
-
-        A token is reused if its keys and values are there, or if another chain has ``claimed`` its segment.
-        """
-        reused = 0
-        for prefix, segment in zip(self.prefixes, self.segments, strict=True):
-            known = len(segment.tokens) if prefix in claimed else segment.covered
-            reused += known
-            if known < len(segment.tokens):
-                break
-        claimed.update(self.prefixes)
-        return reused
-
-    def slice(self, begin: int, end: int) -> list[int]:
-        """The tokens from ``begin`` to ``end``."""
-        tokens: list[int] = []
-        position = 0
-        for segment in self.segments:
-            after = position + len(segment.tokens)
-            if after > begin and position < end:
-                tokens += segment.tokens[max(begin - position, 0) : end - position]
-            position = after
-        return tokens
-
-
-@dataclass(slots=True, eq=False)
 class _Sequence:
     """A generation in a row of the batch. ``last`` is the token whose keys and values are not computed yet."""
 
     request: GenerateRequest
-    chain: _Chain
+    chain: Chain
     cached_tokens: int
     limit: int
     last: int
@@ -110,19 +73,9 @@ class _Scoring:
     """A score request under way: the positions whose outputs are read."""
 
     request: ScoreRequest
-    chain: _Chain
+    chain: Chain
     positions: list[int]
     cached_tokens: int
-
-
-@dataclass(slots=True, eq=False)
-class _Pass:
-    """One row of a forward pass over prefixes: compute tokens ``begin`` to ``end`` of a chain."""
-
-    chain: _Chain
-    begin: int
-    end: int
-    scoring: _Scoring | None = None
 
 
 class Engine:
@@ -149,17 +102,14 @@ class Engine:
     ) -> None:
         self.context_length = context_length
         self.rows = rows
-        self._model = model
         self._tokenizer = tokenizer
-        self._device = model.device
         self.on_cpu = model.device.type == "cpu"
-        # Of transformers' attention functions only SDPA's takes a mask of truth values; the others add it.
-        self._adds_mask = model.config._attn_implementation != "sdpa"
+        self._forward = Forward(model, context_length=context_length)
         self._codec = TextCodec(tokenizer)
         self._end_tokens = frozenset(end_tokens)
-        self._layers = model.config.get_text_config().num_hidden_layers
         self._store = PrefixStore(cache_bytes)
-        self._batch = BatchCache(self._layers)
+        self._prefill = Prefill(self._forward, self._store)
+        self._batch = BatchCache(self._forward.layers)
         self._running: list[_Sequence] = []
         self._waiting: deque[GenerateRequest] = deque()
         self._scores_waiting: deque[ScoreRequest] = deque()
@@ -246,7 +196,7 @@ class Engine:
             self._start(sequences)
             self._store.shrink()  # not before: what was found in the store must stay until it is copied
 
-    def _chain(self, prefix: Prefix, request: Request) -> _Chain:
+    def _chain(self, prefix: Prefix, request: Request) -> Chain:
         prefixes = [*prefix.segments()][::-1]
         segments: list[Segment] = []
         for index, part in enumerate(prefixes):
@@ -259,7 +209,7 @@ class Engine:
                 segment = self._store.add(part, tokens)
             self._store.touch(segment)
             segments.append(segment)
-        chain = _Chain(prefixes, segments)
+        chain = Chain(prefixes, segments)
         if not chain.length:
             raise RequestRejected("the prompt is empty", request=request)
         if chain.length + isinstance(request, GenerateRequest) > self.context_length:
@@ -288,125 +238,20 @@ class Engine:
         positions.reverse()
         return _Scoring(request, chain, positions, min(chain.claim(claimed), positions[0]))
 
-    # Prefixes.
-
     def _compute_prefixes(self, sequences: Sequence[_Sequence], scorings: Sequence[_Scoring]) -> None:
-        """Compute keys and values of prefixes, each segment once however many share it, and all scores."""
-        goals: dict[Prefix | _Scoring, _Pass] = {}
-        for sequence in sequences:
-            goals[sequence.request.prefix] = _Pass(sequence.chain, 0, sequence.chain.length - 1)
-        for scoring in scorings:
-            goals[scoring] = _Pass(scoring.chain, 0, scoring.chain.length, scoring)
-        while goals:
-            passes: dict[Prefix | _Scoring, _Pass] = {}
-            shared = self._shared_segments(goals.values())
-            for key, goal in list(goals.items()):
-                known = covered_tokens(goal.chain.segments)
-                if goal.scoring is not None:
-                    known = min(known, goal.scoring.positions[0])
-                if known >= goal.end:
-                    del goals[key]
-                    continue
-                missing, end = self._first_missing(goal.chain, known)
-                if missing in shared and end < (goal.scoring.positions[0] if goal.scoring else goal.end):
-                    passes.setdefault(missing, _Pass(goal.chain, known, end))
-                else:
-                    passes[key] = _Pass(goal.chain, known, goal.end, goal.scoring)
-                    del goals[key]
-            self._forward_all(list(passes.values()))
-
-    @staticmethod
-    def _first_missing(chain: _Chain, known: int) -> tuple[Prefix, int]:
-        """The segment that holds token ``known``, and where it ends."""
-        end = 0
-        for prefix, segment in zip(chain.prefixes, chain.segments, strict=True):
-            end += len(segment.tokens)
-            if end > known:
-                return prefix, end
-        raise AssertionError("a chain ends before its own length")
-
-    @staticmethod
-    def _shared_segments(goals: Iterable[_Pass]) -> set[Prefix]:
-        users = Counter(prefix for goal in goals for prefix in goal.chain.prefixes)
-        return {prefix for prefix, count in users.items() if count > 1}
-
-    def _forward_all(self, passes: list[_Pass]) -> None:
-        passes.sort(key=lambda one: one.end - one.begin)
-        group: list[_Pass] = []
-        for one in passes:
-            # Ascending, so the newest is the widest of its group.
-            if group and (len(group) + 1) * (one.end - one.begin) > _TOKENS_PER_PASS:
-                self._forward(group)
-                group = []
-            group.append(one)
-        if group:
-            self._forward(group)
-
-    def _forward(self, group: list[_Pass]) -> None:
-        """One forward pass over some prefixes; keeps their keys and values and reads their scores."""
-        width = max(one.end - one.begin for one in group)
-        batch = BatchCache(self._layers)
-        batch.reserve(len(group), max(one.begin for one in group) + width)
-        tokens = np.zeros((len(group), width), np.int64)
-        begins = np.array([one.begin for one in group])
-        for row, one in enumerate(group):
-            tokens[row, : one.end - one.begin] = one.chain.slice(one.begin, one.end)
-            self._load(batch, row, one.chain, one.begin)
-        positions = torch.as_tensor(begins[:, None] + np.arange(width), device=self._device)
-        wanted = sorted(
-            {position - one.begin for one in group if one.scoring for position in one.scoring.positions}
-        ) or [0]
-        keep = torch.tensor(wanted, device=self._device)
-        logits = self._run(torch.as_tensor(tokens, device=self._device), positions, batch, keep)
-        for row, one in enumerate(group):
-            self._save(batch, row, one.chain, one.begin, one.end)
-            if one.scoring is not None:
-                columns = [wanted.index(position - one.begin) for position in one.scoring.positions]
-                self._outcomes.append((one.scoring.request, self._score(one.scoring, logits[row, columns])))
+        """Compute what the store does not have, and read all scores."""
+        by_goal = {Goal(one.chain, one.chain.length, one.positions): one for one in scorings}
+        # The last token of a prompt is computed with the first that is drawn.
+        goals = [*by_goal, *(Goal(one.chain, one.chain.length - 1) for one in sequences)]
+        for goal, logits in self._prefill.reach(goals):
+            scoring = by_goal[goal]
+            self._outcomes.append((scoring.request, self._score(scoring, logits)))
 
     def _score(self, scoring: _Scoring, logits: torch.Tensor) -> ScoreResult | RequestRejected:
         scores = self._read(logits, scoring.request.readout)
         if not all(map(math.isfinite, scores)):
             return RequestRejected("the model's score is not a number", request=scoring.request)
         return ScoreResult(scores=scores, prompt_tokens=scoring.chain.length, cached_tokens=scoring.cached_tokens)
-
-    def _run(
-        self, tokens: torch.Tensor, positions: torch.Tensor, batch: BatchCache, keep: torch.Tensor | int
-    ) -> torch.Tensor:
-        mask = batch.place(positions)
-        if self._adds_mask:
-            lowest = torch.finfo(self._model.dtype).min
-            mask = torch.zeros(mask.shape, dtype=self._model.dtype, device=mask.device).masked_fill_(~mask, lowest)
-        output = self._model(
-            input_ids=tokens,
-            # Padding may stand beyond the context; no token that counts does.
-            position_ids=positions.clamp(max=self.context_length - 1),
-            attention_mask=mask,
-            past_key_values=batch,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        logits: torch.Tensor = output.logits
-        return logits
-
-    def _load(self, batch: BatchCache, row: int, chain: _Chain, end: int) -> None:
-        """Copy the keys and values of a chain's first tokens into a row."""
-        begin = 0
-        for segment in chain.segments:
-            if begin >= end:
-                break
-            if segment.keys_values is not None:
-                batch.load(row, begin, segment.keys_values[:, :, :, : end - begin])
-            begin += len(segment.tokens)
-
-    def _save(self, batch: BatchCache, row: int, chain: _Chain, begin: int, end: int) -> None:
-        """Keep what a row now has of the segments that were not covered whole."""
-        start = 0
-        for segment in chain.segments:
-            stop = min(start + len(segment.tokens), end)
-            if stop > begin and stop - start > segment.covered:
-                self._store.cover(segment, batch.save(row, start, stop))
-            start += len(segment.tokens)
 
     def _read(self, logits: torch.Tensor, readout: Readout) -> tuple[float, ...]:
         logits = logits.double()
@@ -427,17 +272,17 @@ class Engine:
         longest = max(sequence.chain.length for sequence in sequences)
         self._batch.reserve(len(self._running) + len(sequences), longest)
         for sequence in sequences:
-            self._load(self._batch, len(self._running), sequence.chain, sequence.chain.length - 1)
+            sequence.chain.load_into(self._batch, len(self._running), sequence.chain.length - 1)
             self._running.append(sequence)
 
     def _decode(self) -> None:
         """Draw one token for every running sequence."""
         running = self._running
-        device = self._device
+        device = self._forward.device
         self._batch.reserve(len(running), max(sequence.length for sequence in running))
         tokens = torch.tensor([[sequence.last] for sequence in running], device=device)
         positions = torch.tensor([[sequence.length - 1] for sequence in running], device=device)
-        logits = self._run(tokens, positions, self._batch, 1)[:, -1]
+        logits = self._forward(tokens, positions, self._batch, 1)[:, -1]
         requests = [sequence.request for sequence in running]
         numbers = uniforms(
             np.array([request.seed for request in requests], np.uint64),
@@ -500,8 +345,8 @@ class Engine:
                 break
             same += 1
         begin = sequence.chain.length
-        chain = _Chain([*sequence.chain.prefixes, prefix], [*sequence.chain.segments, segment])
-        self._save(self._batch, row, chain, begin - 1, begin + same)
+        chain = Chain([*sequence.chain.prefixes, prefix], [*sequence.chain.segments, segment])
+        chain.save_from(self._batch, row, begin - 1, begin + same, self._store)
 
     def _finish(self, row: int, outcome: Result | RuntimeFailure) -> None:
         """Take a sequence out of the batch; the last row takes its place."""

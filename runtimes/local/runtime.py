@@ -18,8 +18,6 @@ from runtimes.local.loading import SMALL_MODEL_PARAMETERS, context_length, load_
 
 __all__ = ["LocalRuntime"]
 
-DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
-
 _CPU_TURN: RunVar[anyio.CapacityLimiter] = RunVar("runtimes.local.cpu_turn")
 
 
@@ -51,7 +49,7 @@ class LocalRuntime:
 
     Args:
         directory: of a Hugging Face causal language model with its tokenizer.
-        dtype: one of `DTYPES`; ``"auto"`` as above.
+        dtype: one of `runtimes.local.loading.DTYPES`; ``"auto"`` as above.
         device: ``"auto"`` (a GPU if there is one), or what torch calls it.
         rows: sequences generated at the same time; by default 256 for small models, 32 for others.
         cache_bytes: bound on keys and values kept for prefixes.

@@ -1,0 +1,60 @@
+"""Strategies that other packages bring, as an installed distribution registers them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULE = '''
+from dataclasses import dataclass
+from asyncsearch import SearchContext, Strategy
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stubborn(Strategy):
+    """Ask once more."""
+    name = "stubborn"
+    source = "a test"
+    patience: int = 3
+
+    async def search(self, tree: SearchContext) -> None:
+        await tree.expand([tree.root], [1], whole_solutions=True)
+'''
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The environment in which a distribution with a working and a broken strategy is installed."""
+    (tmp_path / "stubborn.py").write_text(MODULE)
+    information = tmp_path / "stubborn-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: stubborn\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[asyncsearch.strategies]\nstubborn = stubborn:Stubborn\nbroken = nowhere_to_be_found:Broken\n"
+    )
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "asyncsearch", *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_a_package_adds_a_strategy_and_a_broken_one_harms_no_other(installed: dict[str, str]) -> None:
+    listed = run(installed, "strategies")
+    assert "patience" in listed.stdout
+    assert "softmax_temperature" in listed.stdout
+    assert "strategy 'broken' cannot be loaded" in listed.stderr
+    assert listed.returncode == 1
+
+
+def test_its_parameters_are_known_in_a_configuration_file(installed: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("strategy: stubborn\npatience: 2\npatients: 2\n")
+    refused = run(installed, "solve", "arithmetic", "--config", str(config))
+    assert refused.returncode == 2
+    assert "did you mean 'patience'" in refused.stderr

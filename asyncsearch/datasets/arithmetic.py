@@ -113,7 +113,7 @@ class _Story:
         self.sentences.append(template.format(things=self.things, containers=self.containers, **values))
 
     def draw_lots(self) -> tuple[int, int]:
-        """How many are in each of how many containers; together a number of three digits."""
+        """How many are in each of how many containers; together no fewer than the smallest stock."""
         lots = self.source.randint(2, 9)
         each = self.source.randint(max(-(-self.allowed.start // lots), 13), 99)
         return each, lots

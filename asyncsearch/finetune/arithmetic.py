@@ -182,10 +182,10 @@ def train_reward(directory: Path, policy: Path, solutions: Sequence[Solution], r
     model.config.reward_format = _REWARD_FORMAT.name
     labelled = [(solution.problem, solution.steps, solution.labels) for solution in solutions]
     seed = recipe.seed + len(recipe.policy) + 1
-    for problem in generate_problems(recipe.worked_problems, split="train", seed=seed):
+    for problem in generate_problems(recipe.worked_problems, split="train", seed=seed, minimum_operations=2):
         labelled.append((problem, problem.steps, (True,) * len(problem.steps)))
     examples = [
-        labelled_example(tokenizer, problem.problem, steps, labels, _REWARD_FORMAT, worked=problem.steps)
+        labelled_example(tokenizer, problem.problem, steps, labels, _REWARD_FORMAT, learn_right_steps=True)
         for problem, steps, labels in labelled
     ]
     examples = [example for example in examples if len(example.tokens) <= _CONTEXT_LENGTH]

@@ -21,7 +21,7 @@ def labelled_example(
     labels: Sequence[bool],
     format: RewardFormat,
     *,
-    worked: Sequence[str] = (),
+    learn_right_steps: bool = False,
 ) -> Example:
     """Make the training sequence of one solution: at each step's tag the model is to predict its label.
 
@@ -31,10 +31,8 @@ def labelled_example(
         steps: the solution's steps.
         labels: per step, whether the solution is right up to and including it.
         format: how the reward model is prompted; its readout must be `TokenLabels`.
-        worked: the steps of the right solution, where it is known. Then right steps carry the language-model
-            loss too, and so does the first wrong one up to where it goes wrong; after that place every token is
-            to be followed by the bad label. One bit a step teaches a small model nothing about arithmetic; this
-            tells it what is right, and where it stopped being so.
+        learn_right_steps: let right steps carry the language-model loss too. A model that can write a step
+            knows more about whether it is right, and every token teaches it, where a label is one bit a step.
 
     Raises:
         ValueError: steps and labels differ in number, or the format reads no token labels.
@@ -43,21 +41,15 @@ def labelled_example(
         raise ValueError(f"{len(steps)} steps, but {len(labels)} labels")
     if not isinstance(format.readout, TokenLabels):
         raise ValueError(f"format {format.name!r} has no token labels")
-
-    def encode(text: str) -> list[int]:
-        return list(tokenizer.encode(text, add_special_tokens=False))
-
-    good, bad = (encode(text)[-1] for text in (format.readout.good, format.readout.bad))
+    good, bad = (
+        tokenizer.encode(text, add_special_tokens=False)[-1] for text in (format.readout.good, format.readout.bad)
+    )
     tokens = list(tokenizer.encode(format.opening_for(problem)))
     targets = [IGNORED] * len(tokens)
-    right_so_far = True
     tag_before: int | None = None  # the label that the tag just written is to predict
     for index, (step, label) in enumerate(zip(steps, labels, strict=True)):
-        added = encode(format.step(step, first=index == 0))
-        wanted = [IGNORED] * len(added)
-        if right_so_far and index < len(worked):
-            wanted = _dense_targets(added, encode(format.step(worked[index], first=index == 0)), bad)
-        right_so_far = right_so_far and label
+        added = tokenizer.encode(format.step(step, first=index == 0), add_special_tokens=False)
+        wanted = list(added) if label and learn_right_steps else [IGNORED] * len(added)
         wanted[-1] = IGNORED  # the tag itself is given, not predicted
         if tag_before is not None:
             wanted[0] = tag_before
@@ -69,15 +61,6 @@ def labelled_example(
         tokens.append(tokenizer.eos_token_id)
         targets.append(tag_before)
     return Example(tuple(tokens), tuple(targets))
-
-
-def _dense_targets(written: Sequence[int], right: Sequence[int], bad: int) -> list[int]:
-    """What each token of a step should have been: the right one, and ``bad`` after the first that is not."""
-    same = 0
-    while same < min(len(written), len(right)) and written[same] == right[same]:
-        same += 1
-    targets = [*written[:same], *right[same : same + 1]]
-    return (targets + [bad] * len(written))[: len(written)]
 
 
 def step_auc(scores: Sequence[float], labels: Sequence[bool]) -> float:

@@ -12,15 +12,14 @@ from asyncsearch.problem import Problem
 from asyncsearch.rewards.formats import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.seeds import draw_seed
+from asyncsearch.step_scores import StepScores
 from asyncsearch.tree import Node, NodeState, Tree
 from runtimes.base import (
     FinishReason,
     GenerateRequest,
     GenerateResult,
     Prefix,
-    RequestRejected,
     RuntimeFailure,
-    ScoreRequest,
 )
 
 if TYPE_CHECKING:
@@ -51,18 +50,17 @@ class SearchContext:
         self._strategy = strategy
         self._scheduler = scheduler
         self._format = format
-        self._reward_format = reward_format if strategy.scored else None
         self._seed = seed
         self._order = order
-        reward_prefix = None
-        if self._reward_format is not None:
-            reward_prefix = Prefix(self._reward_format.opening_for(problem.text))
+        self._scores: StepScores | None = None
+        if strategy.scored and reward_format is not None:
+            self._scores = StepScores(problem.text, reward_format, scheduler=scheduler, order=order)
         self.root = Node(
             parent=None,
             draw=0,
             depth=0,
             prefix=Prefix(format.prompt_for(problem.text)),
-            reward_prefix=reward_prefix,
+            reward_prefix=None if self._scores is None else self._scores.opening,
         )
         self.tree = Tree(self.root)
 
@@ -109,8 +107,8 @@ class SearchContext:
     async def _grow(self, node: Node, whole_solution: bool) -> None:
         try:
             result = await self._generate(node, whole_solution)
-            if self._reward_format is not None:
-                await self._score(node, self._reward_format)
+            if self._scores is not None:
+                await self._score(node, self._scores)
         except RuntimeFailure as failure:
             node.state = NodeState.FAILED
             node.error = str(failure)
@@ -137,19 +135,14 @@ class SearchContext:
         node.cached_tokens = result.cached_tokens
         return result
 
-    async def _score(self, node: Node, reward_format: RewardFormat) -> None:
+    async def _score(self, node: Node, scores: StepScores) -> None:
         assert node.reward_prefix is not None
         steps = self._format.split_steps(node.text, first=node.steps + 1)
-        for step in steps:
-            text = reward_format.step(step, first=node.steps == 0)
-            node.reward_prefix = node.reward_prefix.extend(text)
-            node.steps += 1
-        request = ScoreRequest(prefix=node.reward_prefix, steps=len(steps), readout=reward_format.readout)
-        result = await self._scheduler.score(request, order=self._order)
-        if len(result.scores) != len(steps) or not all(0 <= score <= 1 for score in result.scores):
-            raise RequestRejected(f"the reward model gave {result.scores} for {len(steps)} steps", request=request)
-        node.step_scores = result.scores
-        node.reward_tokens = result.prompt_tokens - result.cached_tokens
+        node.steps += len(steps)
+        scored = await scores.score(node.reward_prefix, steps)
+        node.reward_prefix = scored.prefix
+        node.step_scores = scored.scores
+        node.reward_tokens = scored.tokens
 
     def _state_of(self, node: Node, finish: FinishReason, whole_solution: bool) -> NodeState:
         if finish is FinishReason.END:

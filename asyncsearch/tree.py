@@ -33,7 +33,8 @@ class Node:
     ``draw`` is this node's index among its parent's children. ``text`` is what it adds; ``prefix`` holds all
     the text up to it as the policy sees it, ``reward_prefix`` as the reward model does. ``step_scores`` has
     one score in [0, 1] per step in ``text``. ``tokens`` were generated for it; ``path_tokens`` from the root
-    to it, itself included. ``reward_tokens`` were computed, not cached, to score it.
+    to it, itself included. ``reward_tokens`` were computed, not cached, to score it: none where another node
+    had come to the same text before.
     """
 
     parent: Node | None

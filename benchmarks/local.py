@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import torch
@@ -55,12 +55,10 @@ async def runtime_speed(prompts: list[str], samples: int, dtype: str) -> float:
 def static_speed(prompts: list[str], samples: int, dtype: str) -> float:
     """Tokens per second of ``model.generate`` on all prompts at once."""
     tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"), padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(bundled_model("policy"), dtype=getattr(torch, dtype))
+    model: Any = AutoModelForCausalLM.from_pretrained(bundled_model("policy"), dtype=getattr(torch, dtype))
     inputs = tokenizer(prompts, return_tensors="pt", padding=True)
     begun = time.perf_counter()
-    output = model.generate(  # type: ignore[misc]
-        **inputs, max_new_tokens=_MAX_TOKENS, do_sample=True, top_k=0, num_return_sequences=samples
-    )
+    output = model.generate(**inputs, max_new_tokens=_MAX_TOKENS, do_sample=True, top_k=0, num_return_sequences=samples)
     seconds = time.perf_counter() - begun
     new = output[:, inputs["input_ids"].shape[1] :]
     return float((new != tokenizer.pad_token_id).sum()) / seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
@@ -76,14 +77,12 @@ def sample(number: int, seed: int, **options: object) -> GenerateRequest:
 
 async def test_greedy_equals_transformers_generate(policy_directory: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(policy_directory)
-    model = AutoModelForCausalLM.from_pretrained(policy_directory, dtype=torch.float64)
+    model: Any = AutoModelForCausalLM.from_pretrained(policy_directory, dtype=torch.float64)
     async with LocalRuntime(policy_directory) as runtime:
         ours = await generate(runtime, [sample(number, 0, temperature=0.0) for number in range(6)])
     for number, result in enumerate(ours):
         inputs = tokenizer(prompt(number).text, return_tensors="pt")
-        theirs = model.generate(  # type: ignore[misc]
-            **inputs, max_new_tokens=80, do_sample=False
-        )[0, inputs["input_ids"].shape[1] :]
+        theirs = model.generate(**inputs, max_new_tokens=80, do_sample=False)[0, inputs["input_ids"].shape[1] :]
         assert result.text == tokenizer.decode(theirs, skip_special_tokens=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
@@ -28,8 +29,14 @@ class BatchCache(Cache):
     def __init__(self, layers: int) -> None:
         super().__init__(layers=[_Layer(self, index) for index in range(layers)])
         self.storage: torch.Tensor | None = None
+        self._memory: torch.Tensor | None = None
         self.positions = torch.empty(0, 0, dtype=torch.long)
         self._rows, self._columns = 0, 0
+
+    def restart(self, rows: int, columns: int) -> None:
+        """Begin another batch of so many rows and columns, in the same memory where it is enough."""
+        self.storage = None
+        self._rows, self._columns = rows, columns + -columns % _COLUMN_BLOCK
 
     def reserve(self, rows: int, columns: int) -> None:
         """Make room for at least so many rows and columns; what is stored stays."""
@@ -41,6 +48,7 @@ class BatchCache(Cache):
         self._rows, self._columns = max(rows, self._rows), max(columns, self._columns)
         if self.storage is not None:
             old = self.storage
+            self._memory = None
             layers, pair, old_rows, heads, old_columns, size = old.shape
             self.storage = old.new_zeros(layers, pair, self._rows, heads, self._columns, size)
             self.storage[:, :, :old_rows, :, :old_columns] = old
@@ -64,8 +72,11 @@ class BatchCache(Cache):
         """The storage, made for keys like these where there is none yet."""
         if self.storage is None:
             heads, size = like.shape[1], like.shape[3]
-            # Zeros, not whatever was there: what is masked out must still be finite.
-            self.storage = like.new_zeros(len(self.layers), 2, self._rows, heads, self._columns, size)
+            shape = (len(self.layers), 2, self._rows, heads, self._columns, size)
+            needed = math.prod(shape)
+            if self._memory is None or self._memory.numel() < needed:
+                self._memory = like.new_zeros(needed)  # what is masked out must be finite all the same
+            self.storage = self._memory[:needed].view(shape)
         return self.storage
 
     def load(self, row: int, begin: int, keys_values: torch.Tensor) -> None:

@@ -102,7 +102,6 @@ class Engine:
     ) -> None:
         self.context_length = context_length
         self.rows = rows
-        self._tokenizer = tokenizer
         self.on_cpu = model.device.type == "cpu"
         self._forward = Forward(model, context_length=context_length)
         self._codec = TextCodec(tokenizer)
@@ -258,9 +257,7 @@ class Engine:
         if isinstance(readout, HeadMean):
             scores = logits.mean(dim=-1).sigmoid()
         else:
-            labels = [
-                self._tokenizer.encode(label, add_special_tokens=False)[-1] for label in (readout.good, readout.bad)
-            ]
+            labels = [self._codec.label(readout.good), self._codec.label(readout.bad)]
             scores = logits[:, labels].softmax(dim=-1)[:, 0]
         return tuple(round(score, _SCORE_DECIMALS) for score in scores.tolist())
 

@@ -50,6 +50,7 @@ class Prefill:
     def __init__(self, forward: Forward, store: PrefixStore) -> None:
         self._forward = forward
         self._store = store
+        self._batch = BatchCache(forward.layers)  # kept, since fresh memory costs more than what is done in it
 
     def reach(self, goals: Iterable[Goal]) -> Iterator[tuple[Goal, torch.Tensor]]:
         """Reach every goal; yields those with positions, with logits [positions, vocabulary]."""
@@ -74,8 +75,8 @@ class Prefill:
 
     def _compute(self, group: Sequence[_Pass]) -> Iterator[tuple[Goal, torch.Tensor]]:
         width = max(one.end - one.begin for one in group)
-        batch = BatchCache(self._forward.layers)
-        batch.reserve(len(group), max(one.begin for one in group) + width)
+        batch = self._batch
+        batch.restart(len(group), max(one.begin for one in group) + width)
         tokens = np.zeros((len(group), width), np.int64)
         begins = np.array([one.begin for one in group])
         for row, one in enumerate(group):
@@ -89,6 +90,8 @@ class Prefill:
             batch,
             torch.tensor(wanted, device=device),
         )
+        if not bool(logits.isfinite().all()):
+            self._batch = BatchCache(self._forward.layers)  # masked or not, a NaN left there would spread
         for row, one in enumerate(group):
             one.chain.save_from(batch, row, one.begin, one.end, self._store)
             if one.goal is not None and one.goal.positions:

@@ -24,6 +24,7 @@ class TextCodec:
         self._anchor = tuple(tokenizer.encode(_ANCHOR, add_special_tokens=False))
         self._anchor_text = str(self._tokenizer.decode(list(self._anchor)))
         self.piece = lru_cache(maxsize=1 << 17)(self._piece)
+        self.label = lru_cache(maxsize=64)(self._label)
 
     def encode_opening(self, text: str) -> tuple[int, ...]:
         """The tokens of a text's first segment, with the beginning of sequence where the model has one."""
@@ -48,6 +49,10 @@ class TextCodec:
     def _piece(self, token: int) -> str:
         """The text of one token on its own, remembered: enough to see which characters it may contribute."""
         return self.decode((token,))
+
+    def _label(self, text: str) -> int:
+        """The token of a reward model's label, remembered: the last one, where a tokenizer puts a space before it."""
+        return int(self._tokenizer.encode(text, add_special_tokens=False)[-1])
 
     def cut(self, tokens: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens for ``text``, a beginning of what ``tokens`` decode to, keeping as many of them as it allows."""

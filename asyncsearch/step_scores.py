@@ -1,0 +1,89 @@
+"""Scores of the steps of one tree: each is asked for once, however many nodes have come to the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from asyncsearch.rewards.formats import RewardFormat
+from asyncsearch.scheduler import Scheduler
+from runtimes.base import Prefix, RequestRejected, ScoreRequest
+
+__all__ = ["ScoredSteps", "StepScores"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredSteps:
+    """Scores of consecutive steps, each in [0, 1].
+
+    ``prefix`` is the text up to the last of them as the reward model reads it. ``tokens`` were computed, not
+    cached, for this answer alone: none where all the steps had been scored before.
+    """
+
+    prefix: Prefix
+    scores: tuple[float, ...]
+    tokens: int
+
+
+class StepScores:
+    """What a reward model says of the steps in one problem's tree.
+
+    A good policy draws the right step many times over. Equal texts after equal texts are one prefix here, so
+    the reward model reads it once; whoever asks while that is under way waits for the same answer.
+
+    ``opening`` is what the reward model reads before the first step.
+    """
+
+    def __init__(self, problem: str, format: RewardFormat, *, scheduler: Scheduler, order: int) -> None:
+        """``order`` is the problem's place in the scheduler's queues, lowest first."""
+        self.opening = Prefix(format.opening_for(problem))
+        self._format = format
+        self._scheduler = scheduler
+        self._order = order
+        self._continued: dict[tuple[Prefix, str], Prefix] = {}
+        self._scores: dict[Prefix, float] = {}
+        self._under_way: dict[Prefix, anyio.Event] = {}
+
+    async def score(self, prefix: Prefix, steps: Sequence[str]) -> ScoredSteps:
+        """Score ``steps``, of which the first comes after ``prefix``: the opening, or what was returned for another.
+
+        Raises:
+            RuntimeFailure: the runtime could not, or gave something that is no score.
+
+        Cancellation withdraws the request; others who wait for it then ask for themselves.
+        """
+        prefixes: list[Prefix] = []
+        for step in steps:
+            text = self._format.step(step, first=prefix is self.opening)
+            prefix = self._continued.setdefault((prefix, text), prefix.extend(text))
+            prefixes.append(prefix)
+        known = 0
+        while known < len(prefixes):
+            if prefixes[known] in self._scores:
+                known += 1
+            elif (answered := self._under_way.get(prefixes[known])) is not None:
+                await answered.wait()
+            else:
+                break
+        tokens = await self._ask(prefixes[known:]) if known < len(prefixes) else 0
+        return ScoredSteps(prefix=prefix, scores=tuple(self._scores[prefix] for prefix in prefixes), tokens=tokens)
+
+    async def _ask(self, prefixes: Sequence[Prefix]) -> int:
+        """Have the last steps scored that these prefixes end with, and say how many tokens it took."""
+        request = ScoreRequest(prefix=prefixes[-1], steps=len(prefixes), readout=self._format.readout)
+        answered = anyio.Event()
+        self._under_way.update(dict.fromkeys(prefixes, answered))
+        try:
+            result = await self._scheduler.score(request, order=self._order)
+            if len(result.scores) != len(prefixes) or not all(0 <= score <= 1 for score in result.scores):
+                raise RequestRejected(
+                    f"the reward model gave {result.scores} for {len(prefixes)} steps", request=request
+                )
+            self._scores.update(zip(prefixes, result.scores, strict=True))
+        finally:
+            for prefix in prefixes:
+                del self._under_way[prefix]
+            answered.set()
+        return result.prompt_tokens - result.cached_tokens

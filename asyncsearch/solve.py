@@ -383,6 +383,10 @@ def _check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
         if problem.id in seen:
             raise DatasetError(f"the id {problem.id!r} stands for two problems; ids must be unique")
         seen.add(problem.id)
+        try:
+            f"{problem.id}{problem.text}{problem.answer}".encode()
+        except UnicodeEncodeError as error:
+            raise DatasetError(f"the problem {problem.id!r} is not valid Unicode: {error.reason}") from None
     return chosen
 
 

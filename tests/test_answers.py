@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +77,15 @@ async def test_a_hostile_answer_costs_its_time_limit_and_not_the_run() -> None:
             assert not await grader.equal(hostile, "x")
             assert time.monotonic() - begun < 10
         assert await grader.equal("2/4", "\\frac12"), "a worker that was killed is replaced"
+
+
+@pytest.mark.anyio
+async def test_a_comparison_that_is_given_up_leaves_no_reply_for_the_next() -> None:
+    async with Grader() as grader:
+        with anyio.move_on_after(0.01):  # while the worker starts
+            await grader.equal("\\frac12", "x")
+        assert not await grader.equal("\\frac12", "y")
+        assert await grader.equal("\\frac12", "\\frac24")
 
 
 @pytest.mark.anyio

@@ -249,6 +249,25 @@ async def test_one_bad_request_fails_alone(policy_directory: Path) -> None:
     assert isinstance(results[2], RequestRejected)
 
 
+async def test_what_is_not_a_number_stays_where_it_arose(policy_directory: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(policy_directory)
+    model = AutoModelForCausalLM.from_pretrained(policy_directory)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[tokenizer.encode("~")] = torch.nan
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    broken = GenerateRequest(prefix=Prefix("~" * 100), seed=0, max_new_tokens=5)
+    async with LocalRuntime(policy_directory) as runtime:
+        expected = [result.text for result in await generate(runtime, [sample(number, 0) for number in range(4)])]
+    async with LocalRuntime(tmp_path) as runtime:
+        results = await outcomes(runtime, [broken, *(sample(number, 0) for number in range(4))])
+        assert isinstance(results[0], RequestRejected)
+        assert "not numbers" in str(results[0])
+        assert [result.text for result in results[1:] if isinstance(result, GenerateResult)] == expected
+        later = await generate(runtime, [sample(number, 0) for number in range(4)])
+        assert [result.text for result in later] == expected
+
+
 async def test_abort_and_cancellation_free_the_batch(policy_directory: Path) -> None:
     async with LocalRuntime(policy_directory, rows=4) as runtime:
         slow = [GenerateRequest(prefix=prompt(number % 12), seed=number, max_new_tokens=400) for number in range(40)]
@@ -299,6 +318,7 @@ async def test_capabilities_and_use_while_closed(policy_directory: Path) -> None
         ({"config.json": "{"}, "cannot be loaded"),
         ({"config.json": '{"model_type": "llama"}'}, "cannot be loaded"),
         ({"config.json": '{"model_type": "no-such-model"}'}, "cannot be loaded"),
+        ({"config.json": '{"model_type": "llama", "hidden_size": "64"}'}, "cannot be loaded"),
     ],
 )
 async def test_a_directory_that_is_no_model(tmp_path: Path, content: dict[str, str] | None, message: str) -> None:

@@ -199,6 +199,27 @@ def test_a_failure_of_the_whole_batch_reaches_every_request() -> None:
     assert run_virtual(main) == 5
 
 
+def test_a_runtimes_own_kind_of_failure_is_retried_like_its_base() -> None:
+    class Overloaded(RetryableError):
+        def __init__(self, *, status: int) -> None:
+            super().__init__(f"status {status}")
+
+    class Busy(Recorder):
+        busy = True
+
+        async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+            if self.busy:
+                self.busy = False
+                raise Overloaded(status=503)
+            await super().generate(requests, deliver)
+
+    async def main() -> GenerateResult:
+        async with open_scheduler(Busy()) as scheduler:
+            return await scheduler.generate(request(), order=0)
+
+    assert run_virtual(main).text
+
+
 def test_a_defect_of_a_runtime_is_not_hidden() -> None:
     class Broken(SimulatedRuntime):
         async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:

@@ -147,6 +147,11 @@ def test_a_problem_whose_nodes_all_fail_has_their_error() -> None:
     assert [result.error for result in done.results()] == ["simulated rejection"] * 3
 
 
+def test_text_that_no_encoding_takes_is_refused() -> None:
+    with pytest.raises(DatasetError, match="'a' is not valid Unicode"):
+        run([Problem(id="a", text="half a character: \ud800")], Sampling(width=1))
+
+
 def test_duplicate_ids_are_refused() -> None:
     twins = [Problem(id="a", text="x"), Problem(id="a", text="y")]
     with pytest.raises(DatasetError, match="'a' stands for two problems"):

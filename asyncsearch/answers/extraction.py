@@ -9,7 +9,7 @@ __all__ = ["extract_answer"]
 _MARKER = re.compile(r"(?:the\s+)?(?:final\s+)?answer\s+is\s*:?", re.IGNORECASE)
 _HASHES = "####"
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|-?\.\d+")
-_TAG = re.compile(r"\s*ки\s*\Z")
+_TAG = "ки"
 
 
 def extract_answer(text: str) -> str | None:
@@ -62,8 +62,7 @@ def _last_number(text: str) -> str | None:
 
 
 def _clean(text: str) -> str:
-    answer = _TAG.sub("", text).strip()
-    answer = answer.removesuffix(".").strip()
+    answer = text.strip().removesuffix(_TAG).rstrip().removesuffix(".").rstrip()
     for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
         if answer.startswith(left) and answer.endswith(right) and len(answer) > len(left) + len(right):
             answer = answer[len(left) : -len(right)].strip()

@@ -113,6 +113,9 @@ class Grader:
                 works = await self._replies.receive_until(b"\n", _LONGEST_REPLY) == b"true"
         except (TimeoutError, *_WORKER_DIED):
             works = False
+        except BaseException:  # cancelled: the reply that is still to come is no pair's
+            await self._end_worker()
+            raise
         if not works:
             await self._end_worker()
             raise GradingError("the process that grades, asyncsearch.answers.grading_worker, does not work")

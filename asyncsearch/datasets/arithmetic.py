@@ -5,14 +5,13 @@ the step format of the REBASE reference ("Step k: ...", "The answer is: ..."). S
 numbers with several digits are done in one step, most significant digit first, which is what makes them hard
 for a small model: every digit needs the carries of all the digits after it.
 
-By default the stock always has three digits: a small model learns to line up digits many times sooner where
-numbers of one kind are equally long, and what is left to learn is arithmetic.
+The stock always has three digits: a small model learns to line up digits many times sooner where numbers of one
+kind are equally long, and what is left to learn is arithmetic.
 """
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -29,10 +28,10 @@ __all__ = [
 ]
 
 TEST_SIZE = 200
-_MINIMUM_OPERATIONS, _MAXIMUM_OPERATIONS = 4, 8
+_MINIMUM_OPERATIONS, _MAXIMUM_OPERATIONS = 5, 5
 _STOCK = range(100, 1000)
 
-# (owner, its pronoun phrase, things, container)
+# owner, things, containers
 _SCENES = (
     ("A bakery", "rolls", "trays"),
     ("A library", "books", "shelves"),
@@ -95,9 +94,8 @@ class ArithmeticProblem:
 class _Story:
     """A stock of things, told sentence by sentence while its operations are written down."""
 
-    def __init__(self, source: random.Random, allowed: range) -> None:
+    def __init__(self, source: random.Random) -> None:
         self.source = source
-        self.allowed = allowed
         self.owner, self.things, self.containers = source.choice(_SCENES)
         self.sentences: list[str] = []
         self.operations: list[Operation] = []
@@ -115,7 +113,7 @@ class _Story:
     def draw_lots(self) -> tuple[int, int]:
         """How many are in each of how many containers; together no fewer than the smallest stock."""
         lots = self.source.randint(2, 9)
-        each = self.source.randint(max(-(-self.allowed.start // lots), 13), 99)
+        each = self.source.randint(max(-(-_STOCK.start // lots), 13), 99)
         return each, lots
 
     def draw_amount(self) -> int:
@@ -123,7 +121,7 @@ class _Story:
 
     def begin(self) -> None:
         if self.source.random() < 0.5:
-            self.stock = self.source.choice(self.allowed)
+            self.stock = self.source.choice(_STOCK)
             self.sentences.append(f"{self.owner} has {self.stock} {self.things}.")
         else:
             each, lots = self.draw_lots()
@@ -132,36 +130,36 @@ class _Story:
 
     def gain(self) -> None:
         amount = self.draw_amount()
-        if self.stock + amount in self.allowed:
+        if self.stock + amount in _STOCK:
             self.say(_GAINS, b=amount)
             self.stock = self.calculate(self.stock, "+", amount)
 
     def lose(self) -> None:
         amount = self.draw_amount()
-        if self.stock - amount in self.allowed:
+        if self.stock - amount in _STOCK:
             self.say(_LOSSES, b=amount)
             self.stock = self.calculate(self.stock, "-", amount)
 
     def gain_lots(self) -> None:
         each, lots = self.draw_lots()
-        if self.stock + each * lots in self.allowed:
+        if self.stock + each * lots in _STOCK:
             self.say(_GAIN_LOTS, n=lots, b=each)
             self.stock = self.calculate(self.stock, "+", self.calculate(each, "*", lots))
 
     def lose_lots(self) -> None:
         each, lots = self.draw_lots()
-        if self.stock - each * lots in self.allowed:
+        if self.stock - each * lots in _STOCK:
             self.say(_LOSS_LOTS, n=lots, b=each)
             self.stock = self.calculate(self.stock, "-", self.calculate(each, "*", lots))
 
     def scale(self) -> None:
         factor = self.source.randint(2, 9)
-        if self.stock * factor in self.allowed:
+        if self.stock * factor in _STOCK:
             self.say(_SCALES, n=factor)
             self.stock = self.calculate(self.stock, "*", factor)
 
     def share(self) -> None:
-        divisors = [n for n in range(2, 10) if self.stock % n == 0 and self.stock // n in self.allowed]
+        divisors = [n for n in range(2, 10) if self.stock % n == 0 and self.stock // n in _STOCK]
         if divisors:
             divisor = self.source.choice(divisors)
             self.say(_SHARES, n=divisor)
@@ -172,9 +170,9 @@ class _Story:
         return ArithmeticProblem(" ".join([*self.sentences, question]), tuple(self.operations))
 
 
-def _make_problem(source: random.Random, minimum: int, maximum: int, stock: range) -> ArithmeticProblem:
+def _make_problem(source: random.Random, minimum: int, maximum: int) -> ArithmeticProblem:
     length = source.randint(minimum, maximum)
-    story = _Story(source, stock)
+    story = _Story(source)
     story.begin()
     # Sums and differences are what such models find hard, so they come twice as often.
     events = (
@@ -202,13 +200,11 @@ def generate_problems(
     seed: int = 0,
     minimum_operations: int = _MINIMUM_OPERATIONS,
     maximum_operations: int = _MAXIMUM_OPERATIONS,
-    stock: range = _STOCK,
 ) -> Iterator[ArithmeticProblem]:
     """Yield ``count`` different problems of a split (``"train"`` or ``"test"``).
 
-    ``stock`` is the range that it stays in from beginning to end, which must hold more than a few numbers. The
-    same arguments give the same problems on every machine. A training problem is never one of the
-    bundled test problems.
+    The same arguments give the same problems on every machine. A training problem is never one of the bundled
+    test problems.
 
     Raises:
         ValueError: the split is neither of the two.
@@ -221,14 +217,11 @@ def generate_problems(
     source = random.Random(f"arithmetic {split} {seed}")
     made = 0
     while made < count:
-        problem = _make_problem(source, minimum_operations, maximum_operations, stock)
+        problem = _make_problem(source, minimum_operations, maximum_operations)
         if problem.problem not in seen:
             seen.add(problem.problem)
             made += 1
             yield problem
-
-
-_LINE = re.compile(r"\AStep (\d+): (.+)\n(?:The answer is: (.*))?\Z")
 
 
 def label_steps(problem: ArithmeticProblem, steps: Sequence[str]) -> list[bool]:

@@ -11,7 +11,7 @@ from asyncsearch.finetune.training import IGNORED, Example
 from asyncsearch.rewards.formats import RewardFormat
 from runtimes.base import TokenLabels
 
-__all__ = ["labelled_example", "step_auc"]
+__all__ = ["compared_example", "labelled_example", "labels_of", "step_auc"]
 
 
 def labelled_example(
@@ -20,8 +20,6 @@ def labelled_example(
     steps: Sequence[str],
     labels: Sequence[bool],
     format: RewardFormat,
-    *,
-    learn_right_steps: bool = False,
 ) -> Example:
     """Make the training sequence of one solution: at each step's tag the model is to predict its label.
 
@@ -31,36 +29,81 @@ def labelled_example(
         steps: the solution's steps.
         labels: per step, whether the solution is right up to and including it.
         format: how the reward model is prompted; its readout must be `TokenLabels`.
-        learn_right_steps: let right steps carry the language-model loss too. A model that can write a step
-            knows more about whether it is right, and every token teaches it, where a label is one bit a step.
 
     Raises:
         ValueError: steps and labels differ in number, or the format reads no token labels.
     """
     if len(steps) != len(labels):
         raise ValueError(f"{len(steps)} steps, but {len(labels)} labels")
+    tokens = _encode(tokenizer, format.opening_for(problem))
+    verdicts: list[bool | None] = [None] * len(tokens)
+    for index, label in enumerate(labels):
+        added = _encode(tokenizer, format.step(steps[index], first=index == 0))
+        tokens += added
+        verdicts += [*[None] * (len(added) - 1), label]
+    return _example(tokenizer, tokens, verdicts, format)
+
+
+def compared_example(
+    tokenizer: PreTrainedTokenizerFast,
+    opening: str,
+    steps: Sequence[str],
+    worked_steps: Sequence[str],
+    format: RewardFormat,
+) -> Example:
+    """Make a training sequence in which every token is labelled with whether it is what should stand there.
+
+    A tag says only that something before it is wrong; here each token says what. Of a step the tokens up to the
+    first wrong one are labelled, for what should follow that is anyone's guess.
+
+    Args:
+        tokenizer: the model's.
+        opening: the text before the first step, all of it right.
+        steps: what is written.
+        worked_steps: what each step should have been.
+        format: how the reward model is prompted; its readout must be `TokenLabels`.
+
+    Raises:
+        ValueError: the format reads no token labels.
+    """
+    tokens = _encode(tokenizer, opening)
+    verdicts: list[bool | None] = [True] * len(tokens)
+    for index, step in enumerate(steps):
+        added = _encode(tokenizer, format.step(step, first=index == 0))
+        expected: list[int] = []
+        if index < len(worked_steps):
+            expected = _encode(tokenizer, format.step(worked_steps[index], first=index == 0))
+        agreeing = 0
+        while agreeing < min(len(added), len(expected)) and added[agreeing] == expected[agreeing]:
+            agreeing += 1
+        found = [True] * agreeing + [False] * (agreeing < len(added))
+        tokens += added
+        verdicts += [*found, *[None] * (len(added) - len(found))]
+    return _example(tokenizer, tokens, verdicts, format)
+
+
+def _encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def labels_of(tokenizer: PreTrainedTokenizerFast, format: RewardFormat) -> tuple[int, int]:
+    """The tokens that say right and wrong.
+
+    Raises:
+        ValueError: the format reads no token labels.
+    """
     if not isinstance(format.readout, TokenLabels):
         raise ValueError(f"format {format.name!r} has no token labels")
-    good, bad = (
-        tokenizer.encode(text, add_special_tokens=False)[-1] for text in (format.readout.good, format.readout.bad)
-    )
-    tokens = list(tokenizer.encode(format.opening_for(problem)))
-    targets = [IGNORED] * len(tokens)
-    tag_before: int | None = None  # the label that the tag just written is to predict
-    for index, (step, label) in enumerate(zip(steps, labels, strict=True)):
-        added = tokenizer.encode(format.step(step, first=index == 0), add_special_tokens=False)
-        wanted = list(added) if label and learn_right_steps else [IGNORED] * len(added)
-        wanted[-1] = IGNORED  # the tag itself is given, not predicted
-        if tag_before is not None:
-            wanted[0] = tag_before
-        tokens += added
-        targets += wanted
-        tag_before = good if label else bad
-    if tag_before is not None:
-        # One more token, so that the last tag has a place for what it predicts.
-        tokens.append(tokenizer.eos_token_id)
-        targets.append(tag_before)
-    return Example(tuple(tokens), tuple(targets))
+    return _encode(tokenizer, format.readout.good)[-1], _encode(tokenizer, format.readout.bad)[-1]
+
+
+def _example(
+    tokenizer: PreTrainedTokenizerFast, tokens: Sequence[int], verdicts: Sequence[bool | None], format: RewardFormat
+) -> Example:
+    good, bad = labels_of(tokenizer, format)
+    labels = [IGNORED if verdict is None else good if verdict else bad for verdict in verdicts]
+    # One more token, so that the last tag has a place for what it predicts.
+    return Example((*tokens, tokenizer.eos_token_id), (IGNORED, *labels))
 
 
 def step_auc(scores: Sequence[float], labels: Sequence[bool]) -> float:

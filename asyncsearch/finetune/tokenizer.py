@@ -7,17 +7,14 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-__all__ = ["BAD_TOKEN", "GOOD_TOKEN", "STEP_TAG", "train_tokenizer"]
+__all__ = ["train_tokenizer"]
 
-STEP_TAG = "ки"
-GOOD_TOKEN = "+"
-BAD_TOKEN = "-"
-
+_STEP_TAG = "ки"  # of the reward formats that have a word for it
 _END = "<|end|>"
 _PAD = "<|pad|>"
 
-# A digit; an operator or a colon with the spaces that join it to numbers; a word with its space; other space.
-_PIECES = Regex(r"\d| [*/+=-] (?=\d)|: (?=\d)| ?[^\s\d]+|\s")
+# What opens a step or the answer, whole; a digit; an operator with its spaces; a word with its space; other space.
+_PIECES = Regex(r" ?Step \d+: |The answer is: |\d| [*/+=-] (?=\d)| ?[^\s\d]+|\s")
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary_size: int, context_length: int) -> PreTrainedTokenizerFast:
@@ -39,7 +36,7 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary_size: int, context_lengt
             show_progress=False,
         ),
     )
-    tokenizer.add_tokens([STEP_TAG])
+    tokenizer.add_tokens([_STEP_TAG])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=_END,

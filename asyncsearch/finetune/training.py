@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
+from asyncsearch.finetune.muon import Muon
+
 __all__ = ["IGNORED", "Example", "TrainingOptions", "train"]
+
+_BATCHES_SORTED = 50
 
 IGNORED = -100
 """The label of a position that carries no loss."""
@@ -30,16 +35,21 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """How long and how fast to train: AdamW with a linear warm-up and a cosine decay to zero."""
+    """How long and how fast to train: with a linear warm-up and a cosine decay to zero."""
 
     steps: int
+    optimizer: Literal["adamw", "muon"] = "adamw"
     batch_size: int = 128
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.05
     seed: int = 0
-    bf16: bool = True
     logging_steps: int = 100
+
+    @property
+    def examples(self) -> int:
+        """How many examples it takes to see each once."""
+        return self.steps * self.batch_size
 
 
 class _Examples(Dataset[dict[str, Any]]):
@@ -51,7 +61,7 @@ class _Examples(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         example = self.examples[index]
-        return {"input_ids": example.tokens, "labels": example.labels, "length": len(example.tokens)}
+        return {"input_ids": example.tokens, "labels": example.labels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,23 @@ class _Collator:
         return {"input_ids": tokens, "labels": labels}
 
 
+def _in_batches_of_equal_length(examples: Sequence[Example], options: TrainingOptions) -> list[Example]:
+    """Examples in the order of training: batches of about equally long ones, the batches themselves in no order.
+
+    The Trainer's own grouping goes from long to short over and over, which unsettles a small model.
+    """
+    source = random.Random(options.seed)
+    shuffled = source.sample(examples, len(examples))
+    ordered: list[Example] = []
+    for begin in range(0, len(shuffled), options.batch_size * _BATCHES_SORTED):
+        group = shuffled[begin : begin + options.batch_size * _BATCHES_SORTED]
+        group.sort(key=lambda example: len(example.tokens))
+        batches = [group[at : at + options.batch_size] for at in range(0, len(group), options.batch_size)]
+        batches.sort(key=lambda batch: (len(batch) < options.batch_size, source.random()))  # a small one last
+        ordered.extend(example for batch in batches for example in batch)
+    return ordered
+
+
 def train(
     model: PreTrainedModel,
     examples: Sequence[Example],
@@ -80,6 +107,10 @@ def train(
     callbacks: Sequence[TrainerCallback] = (),
 ) -> list[dict[str, float]]:
     """Train ``model`` in place and return the log: one record per ``logging_steps`` with loss and rate."""
+    gpu = torch.cuda.is_available()
+    optimizer = None
+    if options.optimizer == "muon":
+        optimizer = Muon(model, lr=options.learning_rate, weight_decay=options.weight_decay)
     arguments = TrainingArguments(
         output_dir=str(output),
         max_steps=options.steps,
@@ -89,12 +120,11 @@ def train(
         lr_scheduler_type="cosine",
         weight_decay=options.weight_decay,
         adam_beta2=0.98,
-        bf16=options.bf16,
-        use_cpu=not torch.cuda.is_available(),
+        bf16=gpu,  # many CPUs compute it many times slower than float32
+        use_cpu=not gpu,
         seed=options.seed,
         logging_steps=options.logging_steps,
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
+        train_sampling_strategy="sequential",
         remove_unused_columns=False,
         save_strategy="no",
         report_to=[],
@@ -102,9 +132,10 @@ def train(
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=_Examples(examples),
+        train_dataset=_Examples(_in_batches_of_equal_length(examples, options)),
         data_collator=_Collator(pad_token_id),
         callbacks=list(callbacks),
+        optimizers=(optimizer, None),
     )
     trainer.train()
     return list(trainer.state.log_history)

@@ -18,7 +18,8 @@ class RewardFormat:
 
     ``opening`` is a template with ``{problem}``; ``separator`` stands between two steps; ``tag`` ends a
     step, and ``readout`` says how the score is read at it. Whitespace around a step, and a tag that the
-    policy itself has written anywhere in it, are taken off first.
+    policy itself has written anywhere in it, are taken off first; a tag that is white space itself may stand
+    inside a step.
     """
 
     name: str
@@ -33,8 +34,11 @@ class RewardFormat:
 
     def step(self, text: str, *, first: bool) -> str:
         """The text that one step adds. It ends with the tag, so that the score is read at its last token."""
-        body = text.replace(self.tag, "").replace(self.tag.strip(), "").strip()
-        return f"{'' if first else self.separator}{body}{self.tag}"
+        mark = self.tag.strip()
+        body = text
+        while mark and mark in body:  # again: what is left on both sides of a tag may be one
+            body = body.replace(self.tag, "").replace(mark, "")
+        return f"{'' if first else self.separator}{body.strip()}{self.tag}"
 
 
 REWARD_FORMATS: Mapping[str, RewardFormat] = MappingProxyType(
@@ -49,7 +53,16 @@ REWARD_FORMATS: Mapping[str, RewardFormat] = MappingProxyType(
                 tag=" ки",
                 readout=TokenLabels(good="+", bad="-"),
             ),
-            # The REBASE reference: the same text, a head of two rows (hf_score.py; rebase.py).
+            # A policy's own layout, where each step is a line or ends with one; read at the line's end. A model
+            # that began as such a policy knows every place of it.
+            RewardFormat(
+                name="lines",
+                opening="{problem}\n",
+                separator="",
+                tag="\n",
+                readout=TokenLabels(good="+", bad="-"),
+            ),
+            # The REBASE reference: Math-Shepherd's text, a head of two rows (hf_score.py; rebase.py).
             RewardFormat(
                 name="reference-head",
                 opening="{problem} ",

@@ -20,6 +20,8 @@ from runtimes.base import (
     Deliver,
     GenerateResult,
     Request,
+    RequestAborted,
+    RequestRejected,
     Result,
     RetryableError,
     RuntimeFailure,
@@ -239,7 +241,7 @@ class Lane(Generic[RequestT, ResultT]):
                 if failure is None:
                     lost: RuntimeFailure = RetryableError("the runtime gave no outcome", request=entry.request)
                 else:
-                    lost = type(failure)(str(failure), request=entry.request)
+                    lost = _as_failure_of(entry.request, failure)
                 deliver(entry.request, lost)
 
     def _land(self, entry: _Entry[RequestT, ResultT], outcome: Result | RuntimeFailure, batches: TaskGroup) -> None:
@@ -295,3 +297,12 @@ class Lane(Generic[RequestT, ResultT]):
             self._retrying.discard(entry)
         else:
             self._counters.queued -= 1
+
+
+def _as_failure_of(request: Request, failure: RuntimeFailure) -> RuntimeFailure:
+    """What befell a batch, told of one request; a runtime's own subclasses may be made otherwise than these."""
+    kinds = (RetryableError, RequestRejected, RequestAborted, RuntimeGone)
+    kind = next((kind for kind in kinds if isinstance(failure, kind)), RuntimeFailure)
+    lost = kind(str(failure), request=request)
+    lost.__cause__ = failure
+    return lost

@@ -31,6 +31,7 @@ class BatchCache(Cache):
         self.storage: torch.Tensor | None = None
         self._memory: torch.Tensor | None = None
         self.positions = torch.empty(0, 0, dtype=torch.long)
+        self.used_columns = 0  # that the next forward pass looks at
         self._rows, self._columns = 0, 0
 
     def restart(self, rows: int, columns: int) -> None:
@@ -60,13 +61,10 @@ class BatchCache(Cache):
             The attention mask that goes with it: [rows, 1, tokens, columns], True where a token may look.
         """
         self.positions = positions
-        columns = torch.arange(self.used_columns(), device=positions.device)
+        last = int(positions.max()) + 1
+        self.used_columns = min(last + -last % 16, self._columns)
+        columns = torch.arange(self.used_columns, device=positions.device)
         return (columns <= positions[..., None])[:, None]
-
-    def used_columns(self) -> int:
-        """The columns that the next forward pass looks at."""
-        last = int(self.positions.max()) + 1
-        return min(last + -last % 16, self._columns)
 
     def allocate(self, like: torch.Tensor) -> torch.Tensor:
         """The storage, made for keys like these where there is none yet."""
@@ -88,6 +86,11 @@ class BatchCache(Cache):
         """A copy of columns ``begin`` to ``end`` of a row: [layers, 2, heads, end - begin, head size]."""
         assert self.storage is not None
         return self.storage[:, :, row, :, begin:end].clone()
+
+    def heal(self) -> None:
+        """Remove what is not a number; masked or not, it would spread."""
+        if self.storage is not None:
+            self.storage.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
     def move(self, source: int, target: int, columns: int) -> None:
         """Overwrite a row with another's first columns."""
@@ -118,12 +121,12 @@ class _Layer(CacheLayerMixin):
         keys, values = storage[self._index, 0], storage[self._index, 1]
         keys[row_index, :, positions] = key_states.transpose(1, 2)
         values[row_index, :, positions] = value_states.transpose(1, 2)
-        columns = self._cache.used_columns()
+        columns = self._cache.used_columns
         return keys[:rows, :, :columns], values[:rows, :, :columns]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Length and offset of the mask; the mask itself is always given."""
-        return self._cache.used_columns(), 0
+        return self._cache.used_columns, 0
 
     def get_seq_length(self) -> int:
         """Unused: positions are always given."""

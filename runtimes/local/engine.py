@@ -291,13 +291,20 @@ class Engine:
             torch.tensor([request.top_p for request in requests], dtype=torch.float64, device=device),
             torch.as_tensor(numbers, device=device),
         ).tolist()
+        sound: list[bool] = logits.isfinite().all(dim=-1).tolist()
         for row in reversed(range(len(running))):
             sequence, token = running[row], drawn[row]
+            if not sound[row]:
+                self._finish(row, RequestRejected("the model's logits are not numbers", request=sequence.request))
+                continue
             sequence.tokens.append(token)
             sequence.last = token
             if (result := self._result_of(sequence)) is not None:
                 self._keep(row, result.prefix)
                 self._finish(row, result)
+        if not all(sound):
+            self._batch.heal()
+            self._prefill.heal()  # where the prompt may have been no better
         self._store.shrink()
 
     def _result_of(self, sequence: _Sequence) -> GenerateResult | None:

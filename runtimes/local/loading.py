@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -64,7 +64,7 @@ def load_model(
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+    except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelLoadError(f"{directory}: cannot be loaded as a causal language model: {reason}") from error
     model: PreTrainedModel = opened[0]
@@ -79,11 +79,14 @@ def load_model(
         replaced.weight = torch.nn.Parameter(head.to(model.dtype), requires_grad=False)
         model.set_output_embeddings(replaced)
     small = model.num_parameters() < SMALL_MODEL_PARAMETERS
-    torch.nn.Module.to(model, device)
-    if dtype != "auto":
-        torch.nn.Module.to(model, getattr(torch, dtype))
-    elif device == "cpu":
-        torch.nn.Module.to(model, torch.float64 if small else torch.float32)
+    wanted = None if dtype == "auto" else getattr(torch, dtype)
+    if wanted is None and device == "cpu":
+        wanted = torch.float64 if small else torch.float32
+    try:
+        torch.nn.Module.to(model, device, wanted)
+    except RuntimeError as error:  # out of memory, no such device
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelLoadError(f"{directory}: cannot be placed on {device}: {reason}") from error
     model.eval()
     return model, tokenizer
 

@@ -73,6 +73,10 @@ class Prefill:
             for group in _group(passes.values()):
                 yield from self._compute(group)
 
+    def heal(self) -> None:
+        """Remove what is not a number from the batch that is kept."""
+        self._batch.heal()
+
     def _compute(self, group: Sequence[_Pass]) -> Iterator[tuple[Goal, torch.Tensor]]:
         width = max(one.end - one.begin for one in group)
         batch = self._batch
@@ -90,13 +94,13 @@ class Prefill:
             batch,
             torch.tensor(wanted, device=device),
         )
-        if not bool(logits.isfinite().all()):
-            self._batch = BatchCache(self._forward.layers)  # masked or not, a NaN left there would spread
         for row, one in enumerate(group):
             one.chain.save_from(batch, row, one.begin, one.end, self._store)
             if one.goal is not None and one.goal.positions:
                 columns = [wanted.index(position - one.begin) for position in one.goal.positions]
                 yield one.goal, logits[row, columns]
+        if not bool(logits.isfinite().all()):
+            batch.heal()
 
 
 def _shared_segments(goals: Iterable[Goal]) -> set[Prefix]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from transformers import LlamaForCausalLM
 
 from asyncsearch.datasets.arithmetic import TEST_SIZE, generate_problems
+from asyncsearch.finetune.arithmetic.solutions import Solution, sample_solutions
 from asyncsearch.finetune.reward import step_auc
-from asyncsearch.finetune.solutions import Solution, sample_solutions
 
 __all__ = ["write_cards"]
 
@@ -53,8 +53,8 @@ def write_cards(directory: Path, *, policy_training: str, reward_training: str, 
     _write(
         reward,
         "Arithmetic process reward model",
-        "Scores each step of a solution: the probability of `+` against `-` after the step tag ` ки` "
-        "(Math-Shepherd's form). A score says whether the solution is right up to that step.",
+        "Scores each step of a solution: the probability of `+` against `-` at the end of its line. A score says "
+        "whether the solution is right up to that step.",
         reward_training,
         f"Held out ({_SAMPLES} sampled solutions of each of {TEST_SIZE} test problems, {len(steps):,} steps, "
         f"{sum(label for _, label in steps) / len(steps):.1%} right): area under the ROC curve {_auc(steps):.4f}; "

@@ -48,6 +48,9 @@ async def sample_solutions(
     """Sample ``samples`` solutions of each problem and label their steps by checking the arithmetic.
 
     Cancellation abandons all of them.
+
+    Raises:
+        RuntimeError: a problem failed, so that samples are missing.
     """
     run = await solve_dataset(
         [Problem(id=str(number), text=problem.problem) for number, problem in enumerate(problems)],
@@ -58,6 +61,8 @@ async def sample_solutions(
     )
     solutions: list[Solution] = []
     for problem, result in zip(problems, run.results(), strict=True):
+        if len(result.candidates) != samples:
+            raise RuntimeError(f"{len(result.candidates)} of {samples} samples of a problem: {result.error}")
         for candidate in result.candidates:
             steps = POLICY_FORMAT.split_steps(candidate.text)
             labels = tuple(label_steps(problem, steps))

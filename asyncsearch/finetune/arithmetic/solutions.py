@@ -50,7 +50,7 @@ async def sample_solutions(
     Cancellation abandons all of them.
 
     Raises:
-        RuntimeError: a problem failed, so that samples are missing.
+        RuntimeError: all samples of a problem failed.
     """
     run = await solve_dataset(
         [Problem(id=str(number), text=problem.problem) for number, problem in enumerate(problems)],
@@ -61,8 +61,8 @@ async def sample_solutions(
     )
     solutions: list[Solution] = []
     for problem, result in zip(problems, run.results(), strict=True):
-        if len(result.candidates) != samples:
-            raise RuntimeError(f"{len(result.candidates)} of {samples} samples of a problem: {result.error}")
+        if result.error is not None:
+            raise RuntimeError(f"no samples of the problem {problem.problem!r}: {result.error}")
         for candidate in result.candidates:
             steps = POLICY_FORMAT.split_steps(candidate.text)
             labels = tuple(label_steps(problem, steps))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from asyncsearch.datasets.arithmetic import Operation, bundled_model, generate_problems
+from asyncsearch.errors import ConfigurationError
 from asyncsearch.finetune.arithmetic.drills import drill_example
 from asyncsearch.finetune.arithmetic.mistakes import with_mistakes
 from asyncsearch.finetune.arithmetic.recipe import Recipe, make_bundle
@@ -207,7 +209,7 @@ def test_auc_counts_pairs(rows: list[tuple[int, bool]]) -> None:
 
 
 def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
-    short = TrainingOptions(optimizer="muon", steps=2, batch_size=4, warmup_steps=1)
+    short = TrainingOptions(steps=2, batch_size=4, warmup_steps=1)
     recipe = Recipe(
         hidden_size=64,
         intermediate_size=64,
@@ -228,3 +230,5 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
     for role in ("policy", "reward"):
         AutoModelForCausalLM.from_pretrained(tmp_path / role)
         assert "Held out" in (tmp_path / role / "README.md").read_text()
+    with pytest.raises(ConfigurationError, match="another recipe"):
+        make_bundle(tmp_path, replace(recipe, seed=1))

@@ -6,11 +6,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 from asyncsearch.finetune.muon import Muon
 
@@ -35,11 +35,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """How long and how fast to train: with a linear warm-up and a cosine decay to zero."""
+    """How long and how fast to train: with `Muon`, a linear warm-up and a cosine decay to zero."""
 
     steps: int
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    batch_size: int = 128
+    batch_size: int = 32
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.05
@@ -104,13 +103,10 @@ def train(
     options: TrainingOptions,
     output: Path,
     pad_token_id: int,
-    callbacks: Sequence[TrainerCallback] = (),
-) -> list[dict[str, float]]:
-    """Train ``model`` in place and return the log: one record per ``logging_steps`` with loss and rate."""
+) -> None:
+    """Train ``model`` in place; every ``logging_steps`` the loss is printed."""
     gpu = torch.cuda.is_available()
-    optimizer = None
-    if options.optimizer == "muon":
-        optimizer = Muon(model, lr=options.learning_rate, weight_decay=options.weight_decay)
+    optimizer = Muon(model, lr=options.learning_rate, weight_decay=options.weight_decay)
     arguments = TrainingArguments(
         output_dir=str(output),
         max_steps=options.steps,
@@ -118,8 +114,6 @@ def train(
         learning_rate=options.learning_rate,
         warmup_steps=options.warmup_steps,
         lr_scheduler_type="cosine",
-        weight_decay=options.weight_decay,
-        adam_beta2=0.98,
         bf16=gpu,  # many CPUs compute it many times slower than float32
         use_cpu=not gpu,
         seed=options.seed,
@@ -134,8 +128,6 @@ def train(
         args=arguments,
         train_dataset=_Examples(_in_batches_of_equal_length(examples, options)),
         data_collator=_Collator(pad_token_id),
-        callbacks=list(callbacks),
         optimizers=(optimizer, None),
     )
     trainer.train()
-    return list(trainer.state.log_history)

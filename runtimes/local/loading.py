@@ -64,7 +64,7 @@ def load_model(
                 output_loading_info=True,
                 **options,
             )
-    except Exception as error:
+    except Exception as error:  # a file from anywhere, read by libraries that raise what they like
         reason = str(error).strip().partition("\n")[0]
         raise ModelLoadError(f"{directory}: cannot be loaded as a causal language model: {reason}") from error
     model: PreTrainedModel = opened[0]

@@ -69,29 +69,19 @@ class Recipe:
     hidden_size: int = 128
     intermediate_size: int = 352
     layers: int = 4
-    stories: TrainingOptions = TrainingOptions(  # noqa: RUF009 - frozen
-        optimizer="muon", steps=2600, batch_size=32, learning_rate=1e-2, warmup_steps=100
-    )
+    stories: TrainingOptions = TrainingOptions(steps=2600, learning_rate=1e-2, warmup_steps=100)  # noqa: RUF009 - frozen
     drill_length: int = 8
     policy_drills: int = 33_000
-    policy: TrainingOptions = TrainingOptions(  # noqa: RUF009 - frozen
-        optimizer="muon", steps=1500, batch_size=32, learning_rate=6e-3, warmup_steps=50
-    )
+    policy: TrainingOptions = TrainingOptions(steps=1500, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     expert_drills: int = 70_000
-    expert: TrainingOptions = TrainingOptions(  # noqa: RUF009 - frozen
-        optimizer="muon", steps=4000, batch_size=32, learning_rate=6e-3, warmup_steps=50
-    )
+    expert: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     sampled_problems: int = 4_000
     samples: int = 4
     identity_dimensions: int = 64
     comparing_layers: int = 2
     altered_drills: int = 20_000
-    compare: TrainingOptions = TrainingOptions(  # noqa: RUF009 - frozen
-        optimizer="muon", steps=1800, batch_size=32, learning_rate=3e-3, warmup_steps=100
-    )
-    judge: TrainingOptions = TrainingOptions(  # noqa: RUF009 - frozen
-        optimizer="muon", steps=800, batch_size=32, learning_rate=3e-3, warmup_steps=100
-    )
+    compare: TrainingOptions = TrainingOptions(steps=1800, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
+    judge: TrainingOptions = TrainingOptions(steps=800, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
 
 
 def make_bundle(directory: Path, recipe: Recipe) -> None:

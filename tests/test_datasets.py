@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsearch.datasets import load_problems
-from asyncsearch.datasets.arithmetic import TEST_SIZE, bundled_model, generate_problems, label_steps
+from asyncsearch.datasets.arithmetic import TEST_SIZE, bundled_model, generate_problems, label_steps, write_steps
 from asyncsearch.errors import DatasetError
 from asyncsearch.format import FORMATS
 
@@ -69,22 +69,42 @@ def test_no_training_problem_is_a_test_problem() -> None:
 def test_worked_solutions_are_right(seed: int) -> None:
     (problem,) = generate_problems(1, split="train", seed=seed)
     results = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "/": int.__floordiv__}
-    for operation in problem.operations:
-        assert operation.result == results[operation.symbol](operation.left, operation.right)
-        assert operation.symbol != "/" or operation.left % operation.right == 0
-        assert operation.result >= 0
-    text = "".join(problem.steps)
-    assert FORMATS["steps"].split_steps(text) == problem.steps
-    assert label_steps(problem, list(problem.steps)) == [True] * len(problem.steps)
+    assert len(set(problem.solutions)) == len(problem.solutions)
+    for operations in problem.solutions:
+        for operation in operations:
+            assert operation.result == results[operation.symbol](operation.left, operation.right)
+            assert operation.symbol != "/" or operation.left % operation.right == 0
+            assert operation.result >= 0
+        assert str(operations[-1].result) == problem.answer
+        steps = write_steps(operations)
+        assert FORMATS["steps"].split_steps("".join(steps)) == steps
+        assert label_steps(problem, steps) == [True] * len(steps)
+
+
+def test_most_problems_have_several_solutions() -> None:
+    problems = list(generate_problems(TEST_SIZE, split="test"))
+    assert sum(len(problem.solutions) > 1 for problem in problems) > TEST_SIZE / 2
 
 
 @given(st.integers(0, 1000), st.data())
 def test_everything_after_a_wrong_step_is_wrong(seed: int, data: st.DataObject) -> None:
     (problem,) = generate_problems(1, split="train", seed=seed)
-    wrong = data.draw(st.integers(0, len(problem.steps) - 1))
-    steps = list(problem.steps)
+    steps = list(write_steps(data.draw(st.sampled_from(problem.solutions))))
+    wrong = data.draw(st.integers(0, len(steps) - 1))
     steps[wrong] = steps[wrong].replace("= ", "= 1")
     assert label_steps(problem, steps) == [index < wrong for index in range(len(steps))]
+
+
+@given(st.integers(0, 1000), st.data())
+def test_solutions_do_not_mix(seed: int, data: st.DataObject) -> None:
+    """Of one solution's beginning and another's end only what a third solution begins with is right."""
+    (problem,) = generate_problems(1, split="train", seed=seed)
+    texts = [write_steps(operations) for operations in problem.solutions]
+    one, other = data.draw(st.sampled_from(texts)), data.draw(st.sampled_from(texts))
+    cut = data.draw(st.integers(0, len(one)))
+    mixed = [*one[:cut], *other[cut:]]
+    expected = [any(mixed[: end + 1] == list(text[: end + 1]) for text in texts) for end in range(len(mixed))]
+    assert label_steps(problem, mixed) == expected
 
 
 def test_what_ships_is_small_and_described() -> None:

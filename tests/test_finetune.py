@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from asyncsearch.datasets.arithmetic import Operation, bundled_model, generate_problems
+from asyncsearch.datasets.arithmetic import Operation, bundled_model, generate_problems, write_steps
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.finetune.arithmetic.drills import drill_example
 from asyncsearch.finetune.arithmetic.mistakes import with_mistakes
@@ -93,8 +93,8 @@ def test_every_token_can_be_judged(tokenizer: PreTrainedTokenizerFast) -> None:
 def test_mistakes_are_single_digits(seed: int, in_operands: bool) -> None:
     source = random.Random(seed)
     (problem,) = generate_problems(1, split="train", seed=seed)
-    steps = with_mistakes(problem, source, in_operands=in_operands)
-    for written, worked in zip(steps, problem.steps, strict=True):
+    steps = with_mistakes(problem.operations, source, in_operands=in_operands)
+    for written, worked in zip(steps, write_steps(problem.operations), strict=True):
         line, right = written.splitlines()[0], worked.splitlines()[0]
         wrong = [place for place, (one, other) in enumerate(zip(line, right, strict=True)) if one != other]
         assert len(wrong) <= 1
@@ -106,7 +106,7 @@ def test_mistakes_are_in_about_half_of_the_lines() -> None:
     pairs = [
         pair
         for problem in generate_problems(200, split="train")
-        for pair in zip(with_mistakes(problem, source), problem.steps, strict=True)
+        for pair in zip(with_mistakes(problem.operations, source), write_steps(problem.operations), strict=True)
     ]
     assert 0.4 < sum(written != worked for written, worked in pairs) / len(pairs) < 0.6
 
@@ -215,6 +215,8 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
         intermediate_size=64,
         layers=1,
         stories=short,
+        pupil_drills=5,
+        pupil=short,
         policy_drills=5,
         policy=short,
         expert_drills=5,

@@ -7,14 +7,20 @@ for a small model: every digit needs the carries of all the digits after it.
 
 The stock always has three digits: a small model learns to line up digits many times sooner where numbers of one
 kind are equally long, and what is left to learn is arithmetic.
+
+Of two gains or losses that follow each other either may be taken first, so most problems have several right
+solutions. Their numbers differ on the way, and so do the mistakes that a policy makes: that is what lets a vote
+over samples find answers that the most likely solution misses (self-consistency, Wang et al., arXiv 2203.11171).
 """
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 __all__ = [
@@ -25,6 +31,8 @@ __all__ = [
     "bundled_problems_file",
     "generate_problems",
     "label_steps",
+    "nearest_solution",
+    "write_steps",
 ]
 
 TEST_SIZE = 200
@@ -69,42 +77,104 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ArithmeticProblem:
-    """A word problem with its worked solution.
+    """A word problem with its worked solutions.
 
-    ``problem`` is the question's text; ``operations`` the lines of the solution in order, the last of which
-    gives the answer.
+    ``problem`` is the question's text; ``solutions`` are all the right ones, each of them its lines in order, the
+    last of which gives the answer. The first takes everything in the order in which it is told.
     """
 
     problem: str
-    operations: tuple[Operation, ...]
+    solutions: tuple[tuple[Operation, ...], ...]
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The lines of the first solution."""
+        return self.solutions[0]
 
     @property
     def answer(self) -> str:
         """The reference answer, a whole number in decimal digits."""
         return str(self.operations[-1].result)
 
+
+def write_steps(operations: Sequence[Operation]) -> tuple[str, ...]:
+    """The text of each step of a solution, as a policy should write it; the last one states the answer."""
+    lines = [f"Step {k}: {operation}\n" for k, operation in enumerate(operations, 1)]
+    lines[-1] += f"The answer is: {operations[-1].result}"
+    return tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What a sentence does to the stock: ``stock symbol number``, or ``stock symbol (number * lots)``."""
+
+    symbol: str
+    number: int
+    lots: int | None = None
+
     @property
-    def steps(self) -> tuple[str, ...]:
-        """The text of each step, as a policy should write it; the last one states the answer."""
-        lines = [f"Step {k}: {operation}\n" for k, operation in enumerate(self.operations, 1)]
-        lines[-1] += f"The answer is: {self.answer}"
-        return tuple(lines)
+    def commutes(self) -> bool:
+        """Whether it may change places with a neighbour of its kind."""
+        return self.symbol in ("+", "-")
+
+    def operations(self, stock: int) -> tuple[Operation, ...]:
+        if self.lots is None:
+            return (_calculate(stock, self.symbol, self.number),)
+        product = _calculate(self.number, "*", self.lots)
+        return product, _calculate(stock, self.symbol, product.result)
+
+
+def _calculate(left: int, symbol: str, right: int) -> Operation:
+    result = {"+": left + right, "-": left - right, "*": left * right, "/": left // right}[symbol]
+    return Operation(left, symbol, right, result)
+
+
+def _orders(events: Sequence[_Event]) -> Iterator[tuple[_Event, ...]]:
+    """The orders in which events may be taken: two neighbours that commute may change places, once."""
+    if not events:
+        yield ()
+        return
+    for rest in _orders(events[1:]):
+        yield events[0], *rest
+    if len(events) > 1 and events[0].commutes and events[1].commutes:
+        for rest in _orders(events[2:]):
+            yield events[1], events[0], *rest
 
 
 class _Story:
-    """A stock of things, told sentence by sentence while its operations are written down."""
+    """A stock of things, told sentence by sentence."""
 
     def __init__(self, source: random.Random) -> None:
         self.source = source
         self.owner, self.things, self.containers = source.choice(_SCENES)
         self.sentences: list[str] = []
-        self.operations: list[Operation] = []
+        self.beginning: tuple[Operation, ...] = ()
+        self.first_stock = 0
+        self.events: list[_Event] = []
         self.stock = 0
 
-    def calculate(self, left: int, symbol: str, right: int) -> int:
-        result = {"+": left + right, "-": left - right, "*": left * right, "/": left // right}[symbol]
-        self.operations.append(Operation(left, symbol, right, result))
-        return result
+    @property
+    def length(self) -> int:
+        """How many lines its solutions have."""
+        return len(self.beginning) + sum(1 if event.lots is None else 2 for event in self.events)
+
+    def happens(self, event: _Event, choices: tuple[str, ...]) -> None:
+        """Tell it, unless the stock would no longer have three digits."""
+        stock = event.operations(self.stock)[-1].result
+        if stock in _STOCK:
+            self.say(choices, b=event.number, n=event.lots or event.number)
+            self.events.append(event)
+            self.stock = stock
+
+    def work(self, order: Sequence[_Event]) -> tuple[Operation, ...] | None:
+        """The solution that takes events in this order, or None where the stock would not have three digits."""
+        lines, stock = list(self.beginning), self.first_stock
+        for event in order:
+            lines += event.operations(stock)
+            stock = lines[-1].result
+            if stock not in _STOCK:
+                return None
+        return tuple(lines)
 
     def say(self, choices: tuple[str, ...], **values: int) -> None:
         template = self.source.choice(choices)
@@ -121,53 +191,40 @@ class _Story:
 
     def begin(self) -> None:
         if self.source.random() < 0.5:
-            self.stock = self.source.choice(_STOCK)
-            self.sentences.append(f"{self.owner} has {self.stock} {self.things}.")
+            self.first_stock = self.source.choice(_STOCK)
+            self.sentences.append(f"{self.owner} has {self.first_stock} {self.things}.")
         else:
             each, lots = self.draw_lots()
             self.sentences.append(f"{self.owner} has {lots} {self.containers} of {each} {self.things} each.")
-            self.stock = self.calculate(each, "*", lots)
+            self.beginning = (_calculate(each, "*", lots),)
+            self.first_stock = self.beginning[0].result
+        self.stock = self.first_stock
 
     def gain(self) -> None:
-        amount = self.draw_amount()
-        if self.stock + amount in _STOCK:
-            self.say(_GAINS, b=amount)
-            self.stock = self.calculate(self.stock, "+", amount)
+        self.happens(_Event("+", self.draw_amount()), _GAINS)
 
     def lose(self) -> None:
-        amount = self.draw_amount()
-        if self.stock - amount in _STOCK:
-            self.say(_LOSSES, b=amount)
-            self.stock = self.calculate(self.stock, "-", amount)
+        self.happens(_Event("-", self.draw_amount()), _LOSSES)
 
     def gain_lots(self) -> None:
-        each, lots = self.draw_lots()
-        if self.stock + each * lots in _STOCK:
-            self.say(_GAIN_LOTS, n=lots, b=each)
-            self.stock = self.calculate(self.stock, "+", self.calculate(each, "*", lots))
+        self.happens(_Event("+", *self.draw_lots()), _GAIN_LOTS)
 
     def lose_lots(self) -> None:
-        each, lots = self.draw_lots()
-        if self.stock - each * lots in _STOCK:
-            self.say(_LOSS_LOTS, n=lots, b=each)
-            self.stock = self.calculate(self.stock, "-", self.calculate(each, "*", lots))
+        self.happens(_Event("-", *self.draw_lots()), _LOSS_LOTS)
 
     def scale(self) -> None:
-        factor = self.source.randint(2, 9)
-        if self.stock * factor in _STOCK:
-            self.say(_SCALES, n=factor)
-            self.stock = self.calculate(self.stock, "*", factor)
+        self.happens(_Event("*", self.source.randint(2, 9)), _SCALES)
 
     def share(self) -> None:
         divisors = [n for n in range(2, 10) if self.stock % n == 0 and self.stock // n in _STOCK]
         if divisors:
-            divisor = self.source.choice(divisors)
-            self.say(_SHARES, n=divisor)
-            self.stock = self.calculate(self.stock, "/", divisor)
+            self.happens(_Event("/", self.source.choice(divisors)), _SHARES)
 
     def finish(self) -> ArithmeticProblem:
         question = f"How many {self.things} does it have now?"
-        return ArithmeticProblem(" ".join([*self.sentences, question]), tuple(self.operations))
+        worked = dict.fromkeys(self.work(order) for order in _orders(self.events))
+        solutions = tuple(solution for solution in worked if solution is not None)
+        return ArithmeticProblem(" ".join([*self.sentences, question]), solutions)
 
 
 def _make_problem(source: random.Random, minimum: int, maximum: int) -> ArithmeticProblem:
@@ -185,9 +242,9 @@ def _make_problem(source: random.Random, minimum: int, maximum: int) -> Arithmet
         story.scale,
         story.share,
     )
-    while len(story.operations) < length:
+    while story.length < length:
         event = source.choice(events)
-        if event in (story.gain_lots, story.lose_lots) and len(story.operations) + 2 > length:
+        if event in (story.gain_lots, story.lose_lots) and story.length + 2 > length:
             continue
         event()
     return story.finish()
@@ -224,18 +281,29 @@ def generate_problems(
             yield problem
 
 
+def nearest_solution(problem: ArithmeticProblem, steps: Sequence[str]) -> tuple[str, ...]:
+    """The steps of the right solution that agrees with what is written for longest."""
+    written = "".join(steps)
+    solutions = (write_steps(operations) for operations in problem.solutions)
+    return max(solutions, key=lambda solution: _agreement("".join(solution), written))
+
+
+def _agreement(one: str, other: str) -> int:
+    """With how many equal characters both begin."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def label_steps(problem: ArithmeticProblem, steps: Sequence[str]) -> list[bool]:
     """Say of each step whether the solution is right up to and including it.
 
-    A step is right when its line is the one the worked solution has at that place, and when it states the
-    answer exactly if the solution ends there.
+    A step is right when one of the worked solutions begins with all that is written up to it, and when it states
+    the answer exactly if the solution ends there.
     """
-    labels: list[bool] = []
-    right = True
-    for position, step in enumerate(steps):
-        right = right and position < len(problem.steps) and step.rstrip() == problem.steps[position].rstrip()
-        labels.append(right)
-    return labels
+    nearest = nearest_solution(problem, steps)
+    agree = [
+        position < len(nearest) and step.rstrip() == nearest[position].rstrip() for position, step in enumerate(steps)
+    ]
+    return list(accumulate(agree, operator.and_))
 
 
 def bundled_problems_file() -> Path:

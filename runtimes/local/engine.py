@@ -36,7 +36,7 @@ from runtimes.local.chain import Chain
 from runtimes.local.forward import Forward
 from runtimes.local.prefill import Goal, Prefill
 from runtimes.local.sampling import draw_tokens, uniforms
-from runtimes.local.text import TextCodec
+from runtimes.text import TextCodec
 
 __all__ = ["Engine", "Outcome"]
 

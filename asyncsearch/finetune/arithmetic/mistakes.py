@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
-from asyncsearch.datasets.arithmetic import ArithmeticProblem, Operation
+from asyncsearch.datasets.arithmetic import Operation, write_steps
 
 __all__ = ["with_mistakes"]
 
@@ -13,17 +14,20 @@ _WRONG_RESULT = 0.7  # the rest are wrong operands
 _NEXT_DIGIT = 0.5
 
 
-def with_mistakes(problem: ArithmeticProblem, source: random.Random, *, in_operands: bool = True) -> tuple[str, ...]:
-    """The steps of a problem's worked solution, with one digit changed in about half of them.
+def with_mistakes(
+    operations: Sequence[Operation], source: random.Random, *, in_operands: bool = True
+) -> tuple[str, ...]:
+    """The steps of a worked solution, with one digit changed in about half of them.
 
     Half of the wrong digits are one more or one less than they should be, as a policy's own often are. Each
     line but for its own mistake is as in the worked solution.
     """
-    operations = tuple(
-        _altered(operation, source, in_operands) if source.random() < _WRONG_LINES else operation
-        for operation in problem.operations
+    return write_steps(
+        [
+            _altered(operation, source, in_operands) if source.random() < _WRONG_LINES else operation
+            for operation in operations
+        ]
     )
-    return ArithmeticProblem(problem.problem, operations).steps
 
 
 def _altered(operation: Operation, source: random.Random, in_operands: bool) -> Operation:

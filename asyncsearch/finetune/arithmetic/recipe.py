@@ -1,12 +1,12 @@
 """How the bundled problems and models are made.
 
-Llama-shaped models are trained one from the other. A beginner learns to read the problems and becomes the policy
-by learning to calculate. The policy trained on is the expert, which knows more than the policy does. The expert
-with more layers is the reward model: it compares what is written with what it would have written itself, and
-learns on solutions that the policy samples which steps are right; the labels come from checking the arithmetic.
-Policy and reward model are scored on the test problems, which neither has seen, and described in a model card
-beside their weights. The same seed gives the same problems and models equal but for rounding, which the samples
-are drawn with.
+Llama-shaped models are trained one from the other. A beginner learns to read the problems, as a pupil it learns
+to calculate, and with more of both it becomes the policy. The policy trained on is the expert, which knows more
+than the policy does. The expert with more layers is the reward model: it compares what is written with what it
+would have written itself, and learns on solutions that the policy samples which steps are right; the labels come
+from checking the arithmetic. Policy and reward model are scored on the test problems, which neither has seen, and
+described in a model card beside their weights. The same seed gives the same problems and models equal but for
+rounding, which the samples are drawn with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,8 @@ from asyncsearch.datasets.arithmetic import (
     Operation,
     generate_problems,
     label_steps,
+    nearest_solution,
+    write_steps,
 )
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.finetune.arithmetic.cards import write_cards
@@ -55,8 +57,8 @@ _ATTENTION = "eager"  # on a CPU and at these lengths, faster to train than the 
 class Recipe:
     """Everything that decides what comes out.
 
-    All learn from problems of one operation up to the longest that the test problems have. What teaches to
-    calculate are ``drills`` of ``drill_length`` calculations each, with problems between them.
+    All learn from problems of one operation up to the longest that the test problems have, each with one of its
+    solutions. What teaches to calculate are ``drills`` of ``drill_length`` calculations each, among the problems.
 
     The reward model has ``comparing_layers`` on top of the expert's, which learn to say of each token whether it
     should stand there: from drills and worked solutions with wrong digits put in, and from ``samples`` of the
@@ -71,17 +73,19 @@ class Recipe:
     layers: int = 4
     stories: TrainingOptions = TrainingOptions(steps=2600, learning_rate=1e-2, warmup_steps=100)  # noqa: RUF009 - frozen
     drill_length: int = 8
-    policy_drills: int = 33_000
-    policy: TrainingOptions = TrainingOptions(steps=1500, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
-    expert_drills: int = 70_000
-    expert: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
-    sampled_problems: int = 4_000
+    pupil_drills: int = 33_000
+    pupil: TrainingOptions = TrainingOptions(steps=1500, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    policy_drills: int = 70_000
+    policy: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    expert_drills: int = 10_000
+    expert: TrainingOptions = TrainingOptions(steps=5000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    sampled_problems: int = 6_000
     samples: int = 4
     identity_dimensions: int = 64
     comparing_layers: int = 2
-    altered_drills: int = 20_000
+    altered_drills: int = 12_000
     compare: TrainingOptions = TrainingOptions(steps=1800, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
-    judge: TrainingOptions = TrainingOptions(steps=800, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
+    judge: TrainingOptions = TrainingOptions(steps=1000, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
 
 
 def make_bundle(directory: Path, recipe: Recipe) -> None:
@@ -95,14 +99,16 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     _claim(directory, recipe)
     write_test_problems(directory / "test.jsonl")
-    names = ("beginner", "policy", "expert", "comparer", "reward")
-    beginner, policy, expert, comparer, reward = (directory / name for name in names)
+    names = ("beginner", "pupil", "policy", "expert", "comparer", "reward")
+    beginner, pupil, policy, expert, comparer, reward = (directory / name for name in names)
     if not beginner.exists():
         train_beginner(beginner, recipe)
+    if not pupil.exists():
+        _train_on(pupil, beginner, recipe.pupil, recipe.pupil_drills, recipe, seed=recipe.seed + 1)
     if not policy.exists():
-        train_policy(policy, beginner, recipe)
+        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 2)
     if not expert.exists():
-        train_expert(expert, policy, recipe)
+        _train_on(expert, policy, recipe.expert, recipe.expert_drills, recipe, seed=recipe.seed + 6)
     if not (comparer.exists() and reward.exists()):
         solutions = sample_training_solutions(policy, recipe)
         if not comparer.exists():
@@ -134,7 +140,7 @@ def train_beginner(directory: Path, recipe: Recipe) -> None:
     """Train a policy and its tokenizer from nothing, until it can read stories."""
     problems = list(_problems(recipe.stories.examples, seed=recipe.seed))
     tokenizer = train_tokenizer(
-        (POLICY_FORMAT.prompt_for(one.problem) + "".join(one.steps) for one in problems[:_TOKENIZER_PROBLEMS]),
+        (_worked_text(one) for one in problems[:_TOKENIZER_PROBLEMS]),
         vocabulary_size=recipe.vocabulary_size,
         context_length=_CONTEXT_LENGTH,
     )
@@ -158,32 +164,33 @@ def train_beginner(directory: Path, recipe: Recipe) -> None:
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    _train(model, tokenizer, [_solution_example(tokenizer, problem) for problem in problems], recipe.stories)
+    _train(model, tokenizer, list(_solution_examples(tokenizer, problems, seed=recipe.seed)), recipe.stories)
     _save(model, tokenizer, directory)
 
 
-def train_policy(directory: Path, beginner: Path, recipe: Recipe) -> None:
-    """Teach a beginner to calculate."""
-    _teach_to_calculate(directory, beginner, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 1)
-
-
-def train_expert(directory: Path, policy: Path, recipe: Recipe) -> None:
-    """Let a policy learn more of the same."""
-    _teach_to_calculate(directory, policy, recipe.expert, recipe.expert_drills, recipe, seed=recipe.seed + 2)
-
-
-def _teach_to_calculate(
-    directory: Path, beginner: Path, options: TrainingOptions, drills: int, recipe: Recipe, *, seed: int
+def _train_on(
+    directory: Path, before: Path, options: TrainingOptions, drills: int, recipe: Recipe, *, seed: int
 ) -> None:
-    tokenizer, model = _load(beginner)
-    examples = [_solution_example(tokenizer, one) for one in _problems(options.examples - drills, seed=seed)]
+    """Train a policy on with more problems, and with drills among them."""
+    tokenizer, model = _load(before)
+    examples = list(_solution_examples(tokenizer, _problems(options.examples - drills, seed=seed), seed=seed))
     examples += [drill_example(tokenizer, drill) for drill in _drills(drills, recipe, seed=seed)]
     _train(model, tokenizer, examples, options)
     _save(model, tokenizer, directory)
 
 
-def _solution_example(tokenizer: PreTrainedTokenizerFast, problem: ArithmeticProblem) -> Example:
-    return solution_example(tokenizer, POLICY_FORMAT.prompt_for(problem.problem), "".join(problem.steps))
+def _worked_text(problem: ArithmeticProblem) -> str:
+    return POLICY_FORMAT.prompt_for(problem.problem) + "".join(write_steps(problem.operations))
+
+
+def _solution_examples(
+    tokenizer: PreTrainedTokenizerFast, problems: Iterable[ArithmeticProblem], *, seed: int
+) -> Iterator[Example]:
+    """One of each problem's solutions, whichever."""
+    source = random.Random(seed)
+    for problem in problems:
+        solution = "".join(write_steps(source.choice(problem.solutions)))
+        yield solution_example(tokenizer, POLICY_FORMAT.prompt_for(problem.problem), solution)
 
 
 def _problems(count: int, *, seed: int) -> Iterator[ArithmeticProblem]:
@@ -241,16 +248,17 @@ def _comparisons(
 ) -> Iterator[Example]:
     source = random.Random(recipe.seed)
     for drill in _drills(recipe.altered_drills, recipe, seed=recipe.seed + 4):
-        worked = ArithmeticProblem("", tuple(drill))
         # Nothing says what the operands should be.
-        written = with_mistakes(worked, source, in_operands=False)
-        yield compared_example(tokenizer, "", written, worked.steps, _REWARD_FORMAT)
+        written = with_mistakes(drill, source, in_operands=False)
+        yield compared_example(tokenizer, "", written, write_steps(drill), _REWARD_FORMAT)
     for problem in _problems(recipe.compare.examples - recipe.altered_drills - len(solutions), seed=recipe.seed + 4):
+        worked = source.choice(problem.solutions)
         opening = _REWARD_FORMAT.opening_for(problem.problem)
-        yield compared_example(tokenizer, opening, with_mistakes(problem, source), problem.steps, _REWARD_FORMAT)
+        yield compared_example(tokenizer, opening, with_mistakes(worked, source), write_steps(worked), _REWARD_FORMAT)
     for one in solutions:
         opening = _REWARD_FORMAT.opening_for(one.problem.problem)
-        yield compared_example(tokenizer, opening, one.steps, one.problem.steps, _REWARD_FORMAT)
+        worked_steps = nearest_solution(one.problem, one.steps)
+        yield compared_example(tokenizer, opening, one.steps, worked_steps, _REWARD_FORMAT)
 
 
 def _judgements(tokenizer: PreTrainedTokenizerFast, solutions: Sequence[Solution], recipe: Recipe) -> Iterator[Example]:
@@ -258,7 +266,7 @@ def _judgements(tokenizer: PreTrainedTokenizerFast, solutions: Sequence[Solution
     for one in solutions:
         yield labelled_example(tokenizer, one.problem.problem, one.steps, one.labels, _REWARD_FORMAT)
     for problem in _problems(recipe.judge.examples - len(solutions), seed=recipe.seed + 5):
-        steps = with_mistakes(problem, source)
+        steps = with_mistakes(source.choice(problem.solutions), source)
         yield labelled_example(tokenizer, problem.problem, steps, label_steps(problem, steps), _REWARD_FORMAT)
 
 
@@ -288,8 +296,9 @@ def describe(directory: Path, recipe: Recipe) -> None:
     write_cards(
         directory,
         policy_training=(
-            f"Data: {_count(recipe.stories)}, then {_count(recipe.policy, recipe.policy_drills)} of "
-            f"{recipe.drill_length} calculations without a story. No test problem is among them."
+            f"Data: {_count(recipe.stories)}, then {_count(recipe.pupil, recipe.pupil_drills)} of "
+            f"{recipe.drill_length} calculations without a story, then {_count(recipe.policy, recipe.policy_drills)} "
+            "more. No test problem is among them."
         ),
         reward_training=(
             f"Training goes on from the policy with {_count(recipe.expert, recipe.expert_drills)}. On top of the model "

@@ -9,7 +9,7 @@ import anyio
 
 from asyncsearch.format import Format
 from asyncsearch.problem import Problem
-from asyncsearch.rewards.formats import RewardFormat
+from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.seeds import draw_seed
 from asyncsearch.step_scores import StepScores

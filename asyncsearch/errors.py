@@ -22,6 +22,7 @@ __all__ = [
     "ModelError",
     "RunDirectoryError",
     "UserError",
+    "first_cause",
 ]
 
 
@@ -51,3 +52,10 @@ class RunDirectoryError(UserError):
 
 class GradingError(AsyncSearchError):
     """The process that compares answers cannot be started."""
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first error inside nested groups: one is enough to say what went wrong."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

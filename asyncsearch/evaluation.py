@@ -60,6 +60,7 @@ class Evaluation:
     """The accuracy of each method over one run's problems, beside what the run cost.
 
     ``failed`` problems count as wrong; ``ungraded`` ones, which have no reference, do not count.
+    ``grading_gave_up`` pairs of answers took too long to compare and count as different.
     """
 
     accuracies: dict[Method, Accuracy]
@@ -67,6 +68,7 @@ class Evaluation:
     failed: int
     ungraded: int
     tokens: TokenCounts
+    grading_gave_up: int
 
 
 async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluation:
@@ -83,6 +85,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
     solved = failed = ungraded = graded = 0
     tokens = TokenCounts()
     scored = False
+    gave_up_before = grader.gave_up
     for result in results:
         tokens += result.tokens
         failed += result.error is not None
@@ -105,4 +108,5 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         failed=failed,
         ungraded=ungraded,
         tokens=tokens,
+        grading_gave_up=grader.gave_up - gave_up_before,
     )

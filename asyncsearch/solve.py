@@ -16,13 +16,12 @@ from asyncsearch.answers.grading import Grader
 from asyncsearch.answers.voting import choose
 from asyncsearch.context import SearchContext
 from asyncsearch.election import elect, gather_voters
-from asyncsearch.errors import ConfigurationError, DatasetError, ModelError
+from asyncsearch.errors import ConfigurationError, DatasetError, ModelError, first_cause
 from asyncsearch.format import Format, format_named
 from asyncsearch.plugins import RUNTIMES, load_plugin
 from asyncsearch.problem import Problem
 from asyncsearch.results import Candidate, ProblemResult, RunDirectory, read_results
-from asyncsearch.rewards.aggregation import AGGREGATIONS
-from asyncsearch.rewards.formats import RewardFormat, recognise_reward_format, reward_format_named
+from asyncsearch.rewards import AGGREGATIONS, RewardFormat, recognise_reward_format, reward_format_named
 from asyncsearch.scheduler import Scheduler, SchedulerStatistics, open_scheduler
 from asyncsearch.strategies.base import Strategy
 from asyncsearch.tree import NodeState, Tree
@@ -223,7 +222,7 @@ async def solve_dataset(
     try:
         runs = await _solve_all(chosen, strategies, policy, reward, run_dir, options, on_result)
     except BaseExceptionGroup as group:
-        raise _first_cause(group) from None
+        raise first_cause(group) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
 
 
@@ -328,7 +327,7 @@ class _Search:
             try:
                 await strategy.search(context)
             except Exception as raised:  # noqa: BLE001 - a strategy may be anybody's code; its error is this problem's
-                cause = _first_cause(raised)
+                cause = first_cause(raised)
                 error = f"{type(cause).__name__}: {cause}"
         else:
             error = "the problem is empty"
@@ -448,10 +447,3 @@ def _runtime_named(text: str) -> Runtime:
         raise ConfigurationError(f"{text!r} names no model; write NAME:ADDRESS, as in local:DIRECTORY")
     made: Runtime = load_plugin(RUNTIMES, name, "runtime")(address)
     return made
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """The first error inside nested groups: one is enough to say what went wrong."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from asyncsearch.rewards.formats import RewardFormat
+from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from runtimes.base import Prefix, RequestRejected, ScoreRequest
 
@@ -38,7 +38,7 @@ class StepScores:
 
     def __init__(self, problem: str, format: RewardFormat, *, scheduler: Scheduler, order: int) -> None:
         """``order`` is the problem's place in the scheduler's queues, lowest first."""
-        self.opening = Prefix(format.opening_for(problem))
+        self.opening = format.opening_for(problem)
         self._format = format
         self._scheduler = scheduler
         self._order = order
@@ -56,8 +56,7 @@ class StepScores:
         """
         prefixes: list[Prefix] = []
         for step in steps:
-            text = self._format.step(step, first=prefix is self.opening)
-            prefix = self._continued.setdefault((prefix, text), prefix.extend(text))
+            prefix = self._continue(prefix, step)
             prefixes.append(prefix)
         known = 0
         while known < len(prefixes):
@@ -70,9 +69,16 @@ class StepScores:
         tokens = await self._ask(prefixes[known:]) if known < len(prefixes) else 0
         return ScoredSteps(prefix=prefix, scores=tuple(self._scores[prefix] for prefix in prefixes), tokens=tokens)
 
+    def _continue(self, prefix: Prefix, step: str) -> Prefix:
+        first = prefix is self.opening
+        key = prefix, self._format.step_text(step, first=first)
+        if key not in self._continued:
+            self._continued[key] = self._format.extend(prefix, step, first=first)
+        return self._continued[key]
+
     async def _ask(self, prefixes: Sequence[Prefix]) -> int:
         """Have the last steps scored that these prefixes end with, and say how many tokens it took."""
-        request = ScoreRequest(prefix=prefixes[-1], steps=len(prefixes), readout=self._format.readout)
+        request = ScoreRequest(reads=tuple(prefixes), readout=self._format.readout)
         answered = anyio.Event()
         self._under_way.update(dict.fromkeys(prefixes, answered))
         try:

@@ -1,7 +1,8 @@
 """What every runtime is: requests in, results out as each is ready, and errors that say whether to retry.
 
 RuntimeFailure
-  + RetryableError      the same request may succeed later: a reset connection, an overloaded server
+  + RetryableError      the same request may succeed later: an overloaded server, a broken answer
+      - ServerUnreachable   nobody answers there at the moment: the connection was refused or broke
   + RequestRejected     this request can never succeed: too long, empty, ids outside the vocabulary
   + RequestAborted      the request was given up on purpose
   + RuntimeGone         the runtime is gone: nothing sent to it will be answered again
@@ -16,11 +17,13 @@ from types import TracebackType
 from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 __all__ = [
+    "BEGINNING_OF_SEQUENCE",
     "Capabilities",
     "Deliver",
     "FinishReason",
     "GenerateRequest",
     "GenerateResult",
+    "HeadLabel",
     "HeadMean",
     "Prefix",
     "Readout",
@@ -34,8 +37,14 @@ __all__ = [
     "RuntimeGone",
     "ScoreRequest",
     "ScoreResult",
+    "ServerUnreachable",
     "TokenLabels",
+    "failure_concerning",
 ]
+
+
+BEGINNING_OF_SEQUENCE = "\x02beginning of sequence\x03"
+"""In markup, the token that a model's texts begin with; nothing where it has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -46,16 +55,19 @@ class Prefix:
     (token ids, keys and values) for exactly as long as some tree still uses it.
 
     ``token_ids`` are the segment's tokens where the policy itself produced them; elsewhere None, and the
-    runtime encodes ``text`` on its own. A tree never re-encodes text that a model has written.
+    runtime encodes ``text`` on its own. A tree never re-encodes text that a model has written. In ``markup`` the
+    spelling of a special token means that token, and `BEGINNING_OF_SEQUENCE` the model's own, if it has one;
+    elsewhere it is text like any other.
     """
 
     text: str
     parent: Prefix | None = None
     token_ids: tuple[int, ...] | None = field(default=None, repr=False)
+    markup: bool = False
 
-    def extend(self, text: str, token_ids: tuple[int, ...] | None = None) -> Prefix:
+    def extend(self, text: str, token_ids: tuple[int, ...] | None = None, *, markup: bool = False) -> Prefix:
         """The prefix that adds one segment to this one."""
-        return Prefix(text, self, token_ids)
+        return Prefix(text, self, token_ids, markup)
 
     def segments(self) -> Iterator[Prefix]:
         """This prefix and those it continues, newest first."""
@@ -82,14 +94,21 @@ class TokenLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadMean:
-    """Read a step's score as the sigmoid of the mean of all output logits at its last token.
+    """Read a step's score as the sigmoid of the mean of a reward head's logits at its last token.
 
-    This is the head of the REBASE reference's reward model, whose language-model head has two rows
-    (``hf_score.py``: ``logits.mean(dim=-1).sigmoid()``).
+    The REBASE reference's reward model has a language-model head of two rows (``hf_score.py``:
+    ``logits.mean(dim=-1).sigmoid()``); of a head with one row it is the sigmoid of that.
     """
 
 
-Readout: TypeAlias = TokenLabels | HeadMean
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadLabel:
+    """Read a step's score as the probability of one ``row`` of a reward head, softmax over all of them."""
+
+    row: int
+
+
+Readout: TypeAlias = TokenLabels | HeadMean | HeadLabel
 
 
 class FinishReason(enum.Enum):
@@ -144,16 +163,23 @@ class GenerateResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreRequest:
-    """Score the last ``steps`` segments of a prefix, each at its last token, as ``readout`` says."""
+    """Score a text at the last token of each of some prefixes, as ``readout`` says.
 
-    prefix: Prefix
-    steps: int
+    ``reads`` are these prefixes, each but the last on the way to the next.
+    """
+
+    reads: tuple[Prefix, ...]
     readout: Readout
+
+    @property
+    def prefix(self) -> Prefix:
+        """The whole text."""
+        return self.reads[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreResult:
-    """One score in [0, 1] per step asked for, oldest first; token counts as in `GenerateResult`."""
+    """One score in [0, 1] per prefix asked for, in that order; token counts as in `GenerateResult`."""
 
     scores: tuple[float, ...]
     prompt_tokens: int
@@ -176,6 +202,10 @@ class RetryableError(RuntimeFailure):
     """The same request may succeed if it is sent again."""
 
 
+class ServerUnreachable(RetryableError):
+    """Nobody answers at the server's address; it may come back."""
+
+
 class RequestRejected(RuntimeFailure):
     """The request can never succeed."""
 
@@ -188,6 +218,18 @@ class RuntimeGone(RuntimeFailure):
     """The runtime will not answer anything any more."""
 
 
+def failure_concerning(failure: RuntimeFailure, request: Request) -> RuntimeFailure:
+    """A failure of several requests, told of one of them.
+
+    A runtime's own subclasses may be made otherwise than these, so the nearest one known here stands for them.
+    """
+    kinds = (ServerUnreachable, RetryableError, RequestRejected, RequestAborted, RuntimeGone)
+    kind = next((kind for kind in kinds if isinstance(failure, kind)), RuntimeFailure)
+    told = kind(str(failure), request=request)
+    told.__cause__ = failure
+    return told
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a runtime can do, as far as a scheduler or a reward model must know.
@@ -196,7 +238,7 @@ class Capabilities:
     is in the batch; ``aborts`` when `Runtime.abort` frees resources at once; ``largest_batch`` is the number
     of requests that are useful in flight; ``output_rows`` the width of the model's output (the vocabulary,
     or the rows of a reward head), None if unknown; ``reward_format`` the name of the format its reward model
-    was trained with, None if it does not say.
+    was trained with, None if it does not say; ``architecture`` the model's class, None if unknown.
     """
 
     model: str
@@ -205,6 +247,7 @@ class Capabilities:
     largest_batch: int
     output_rows: int | None = None
     reward_format: str | None = None
+    architecture: str | None = None
 
 
 Deliver: TypeAlias = Callable[[Request, Result | RuntimeFailure], None]

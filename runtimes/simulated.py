@@ -259,8 +259,7 @@ class SimulatedRuntime:
 
     def _judge(self, request: ScoreRequest) -> ScoreResult:
         prompt, cached = self._prompt_tokens(request.prefix)
-        segments = [*request.prefix.segments()][: request.steps][::-1]
-        scores = tuple(random.Random(b"score" + self._digest(segment)).random() for segment in segments)
+        scores = tuple(random.Random(b"score" + self._digest(prefix)).random() for prefix in request.reads)
         return ScoreResult(scores=scores, prompt_tokens=prompt, cached_tokens=cached)
 
     def _source(self, purpose: str, request: GenerateRequest) -> random.Random:
@@ -268,7 +267,7 @@ class SimulatedRuntime:
         return random.Random(purpose.encode() + self._digest(request.prefix) + drawn.to_bytes(8, "big"))
 
     def _chance(self, purpose: str, request: Request) -> float:
-        seed = request.seed if isinstance(request, GenerateRequest) else request.steps
+        seed = request.seed if isinstance(request, GenerateRequest) else len(request.reads)
         return random.Random(purpose.encode() + self._digest(request.prefix) + seed.to_bytes(8, "big")).random()
 
     def _digest(self, prefix: Prefix) -> bytes:

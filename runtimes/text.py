@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
+from runtimes.base import BEGINNING_OF_SEQUENCE, Prefix
+
 __all__ = ["TextCodec"]
 
 _ANCHOR = "\n"
@@ -26,12 +28,24 @@ class TextCodec:
         self.piece = lru_cache(maxsize=1 << 17)(self._piece)
         self.label = lru_cache(maxsize=64)(self._label)
 
+    def encode_segment(self, segment: Prefix) -> tuple[int, ...]:
+        """The tokens of a prefix's last segment."""
+        if segment.token_ids is not None:
+            return segment.token_ids
+        if segment.markup:
+            beginning = str(self._tokenizer.bos_token or "")
+            text = segment.text.replace(BEGINNING_OF_SEQUENCE, beginning)
+            return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+        if segment.parent is None:
+            return self.encode_opening(segment.text)
+        return self.encode_continuation(segment.text)
+
     def encode_opening(self, text: str) -> tuple[int, ...]:
-        """The tokens of a text's first segment, with the beginning of sequence where the model has one."""
+        """The tokens of a text's beginning, with the beginning of sequence where the model has one."""
         return tuple(self._tokenizer.encode(text))
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
-        """The tokens of a segment that continues a text."""
+        """The tokens of a piece that continues a text."""
         tokens = self._encode(_ANCHOR + text)
         if tokens[: len(self._anchor)] == self._anchor:
             return tokens[len(self._anchor) :]

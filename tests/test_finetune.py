@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from asyncsearch.datasets.arithmetic import Operation, bundled_model, generate_problems, write_steps
+from asyncsearch.datasets.arithmetic import Operation, bundled_model, generate_problems, label_steps, write_steps
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.finetune.arithmetic.drills import drill_example
-from asyncsearch.finetune.arithmetic.mistakes import with_mistakes
+from asyncsearch.finetune.arithmetic.mistakes import mended, with_mistakes
 from asyncsearch.finetune.arithmetic.recipe import Recipe, make_bundle
 from asyncsearch.finetune.growth import deepened, freeze_below, look_back, look_for, widened
 from asyncsearch.finetune.muon import Muon
@@ -89,16 +89,28 @@ def test_every_token_can_be_judged(tokenizer: PreTrainedTokenizerFast) -> None:
     ]
 
 
-@given(st.integers(0, 10_000), st.booleans())
-def test_mistakes_are_single_digits(seed: int, in_operands: bool) -> None:
-    source = random.Random(seed)
+@given(st.integers(0, 10_000))
+def test_mistakes_in_drills_are_single_digits_of_results(seed: int) -> None:
     (problem,) = generate_problems(1, split="train", seed=seed)
-    steps = with_mistakes(problem.operations, source, in_operands=in_operands)
+    steps = with_mistakes(problem.operations, random.Random(seed))
     for written, worked in zip(steps, write_steps(problem.operations), strict=True):
         line, right = written.splitlines()[0], worked.splitlines()[0]
         wrong = [place for place, (one, other) in enumerate(zip(line, right, strict=True)) if one != other]
         assert len(wrong) <= 1
-        assert in_operands or all(place > right.index("=") for place in wrong)
+        assert all(place > right.index("=") for place in wrong)
+
+
+@given(st.integers(0, 10_000), st.data())
+def test_a_mistake_is_one_in_every_solution(seed: int, data: st.DataObject) -> None:
+    """After right lines, what a line is told to be is right, and what is written is right only if it is the same."""
+    (problem,) = generate_problems(1, split="train", seed=seed)
+    worked = data.draw(st.sampled_from(problem.solutions))
+    written = with_mistakes(worked, random.Random(seed), solutions=problem.solutions)
+    told = mended(written, worked, problem.solutions)
+    before = write_steps(worked)
+    for index in range(len(worked)):
+        assert label_steps(problem, [*before[:index], told[index]])[-1]
+        assert label_steps(problem, [*before[:index], written[index]])[-1] == (written[index] == told[index])
 
 
 def test_mistakes_are_in_about_half_of_the_lines() -> None:
@@ -106,7 +118,11 @@ def test_mistakes_are_in_about_half_of_the_lines() -> None:
     pairs = [
         pair
         for problem in generate_problems(200, split="train")
-        for pair in zip(with_mistakes(problem.operations, source), write_steps(problem.operations), strict=True)
+        for pair in zip(
+            with_mistakes(problem.operations, source, solutions=problem.solutions),
+            write_steps(problem.operations),
+            strict=True,
+        )
     ]
     assert 0.4 < sum(written != worked for written, worked in pairs) / len(pairs) < 0.6
 
@@ -219,6 +235,8 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
         pupil=short,
         policy_drills=5,
         policy=short,
+        graduate_drills=5,
+        graduate=short,
         expert_drills=5,
         expert=short,
         sampled_problems=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import anyio
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from reference_head import reference_scores
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from asyncsearch.datasets import load_problems
 from asyncsearch.format import FORMATS
@@ -22,6 +24,7 @@ from runtimes.base import (
     GenerateResult,
     HeadMean,
     Prefix,
+    Readout,
     Request,
     RequestAborted,
     RequestRejected,
@@ -43,6 +46,11 @@ pytestmark = pytest.mark.anyio
 
 def prompt(number: int) -> Prefix:
     return Prefix(FORMAT.prompt_for(PROBLEMS[number]))
+
+
+def score_request(prefix: Prefix, steps: int, readout: Readout = REWARD_FORMAT.readout) -> ScoreRequest:
+    """Score the last so many segments."""
+    return ScoreRequest(reads=tuple(islice(prefix.segments(), steps))[::-1], readout=readout)
 
 
 async def outcomes(runtime: LocalRuntime, requests: Sequence[Request]) -> list[Result | RuntimeFailure]:
@@ -156,9 +164,9 @@ async def test_top_p_of_nearly_nothing_is_greedy(policy_directory: Path) -> None
 
 
 def steps_prefix(number: int, steps: Sequence[str]) -> Prefix:
-    prefix = Prefix(REWARD_FORMAT.opening_for(PROBLEMS[number]))
+    prefix = REWARD_FORMAT.opening_for(PROBLEMS[number])
     for index, step in enumerate(steps):
-        prefix = prefix.extend(REWARD_FORMAT.step(step, first=index == 0))
+        prefix = REWARD_FORMAT.extend(prefix, step, first=index == 0)
     return prefix
 
 
@@ -175,31 +183,24 @@ async def test_scores_equal_a_plain_forward_pass(reward_directory: Path) -> None
     logits = model(tokens).logits[0][tokens[0] == tag][:, [good, bad]]
     expected = logits.softmax(dim=-1)[:, 0].tolist()
     async with LocalRuntime(reward_directory) as runtime:
-        (result,) = await score(runtime, [ScoreRequest(prefix=prefix, steps=3, readout=REWARD_FORMAT.readout)])
+        (result,) = await score(runtime, [score_request(prefix, 3)])
     assert result.scores == pytest.approx(expected, abs=1e-6)
 
 
 async def test_only_the_new_step_is_scored(reward_directory: Path) -> None:
-    def request(prefix: Prefix, steps: int = 1) -> ScoreRequest:
-        return ScoreRequest(prefix=prefix, steps=steps, readout=REWARD_FORMAT.readout)
-
     two = steps_prefix(0, STEPS[:2])
-    three = two.extend(REWARD_FORMAT.step(STEPS[2], first=False))
+    three = REWARD_FORMAT.extend(two, STEPS[2], first=False)
     async with LocalRuntime(reward_directory) as runtime:
-        (first,) = await score(runtime, [request(two, 2)])
-        (second,) = await score(runtime, [request(three)])
-        (again,) = await score(runtime, [request(steps_prefix(0, STEPS), 3)])
+        (first,) = await score(runtime, [score_request(two, 2)])
+        (second,) = await score(runtime, [score_request(three, 1)])
+        (again,) = await score(runtime, [score_request(steps_prefix(0, STEPS), 3)])
     assert second.cached_tokens == first.prompt_tokens
     assert again.scores == first.scores + second.scores, "one by one or all at once, the scores are the same"
 
 
 async def test_scores_do_not_depend_on_the_batch(reward_directory: Path) -> None:
     def requests() -> list[ScoreRequest]:
-        return [
-            ScoreRequest(prefix=steps_prefix(number, STEPS[:steps]), steps=steps, readout=REWARD_FORMAT.readout)
-            for number in range(8)
-            for steps in (1, 2, 3)
-        ]
+        return [score_request(steps_prefix(number, STEPS[:steps]), steps) for number in range(8) for steps in (1, 2, 3)]
 
     async with LocalRuntime(reward_directory) as runtime:
         together = [result.scores for result in await score(runtime, requests())]
@@ -333,34 +334,17 @@ async def test_a_directory_that_is_no_model(tmp_path: Path, content: dict[str, s
     assert "\n" not in str(raised.value)
 
 
-async def test_the_references_head(tmp_path: Path, reward_directory: Path) -> None:
+async def test_the_references_head(two_row_head: Path) -> None:
     """The reference's reward model: the vocabulary in the embedding, two rows in the head, their mean's sigmoid."""
-    torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(reward_directory)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=1,
-        head_dim=64,
-        max_position_embeddings=256,
-        tie_word_embeddings=False,
-    )
-    model = LlamaForCausalLM(config)
-    model.lm_head = torch.nn.Linear(64, 2, bias=False)
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
     prefix = steps_prefix(0, STEPS)
-    async with LocalRuntime(tmp_path) as runtime:
+    async with LocalRuntime(two_row_head) as runtime:
         assert runtime.capabilities.output_rows == 2
         assert recognise_reward_format("auto", runtime.capabilities).name == "reference-head"
-        (result,) = await score(runtime, [ScoreRequest(prefix=prefix, steps=3, readout=HeadMean())])
+        (result,) = await score(runtime, [score_request(prefix, 3, HeadMean())])
+    tokenizer = AutoTokenizer.from_pretrained(two_row_head)
     tokens = tokenizer(prefix.full_text(), return_tensors="pt")["input_ids"]
     tag = tokenizer.encode(" ки")[-1]
-    with torch.inference_mode():
-        logits = model.lm_head(model.model(tokens).last_hidden_state)
-    expected = logits.mean(dim=-1).sigmoid()[0][tokens[0] == tag].tolist()
+    expected = reference_scores(two_row_head, tokens)[0][tokens[0] == tag].tolist()
     assert result.scores == pytest.approx(expected, abs=1e-6)
 
 

@@ -163,7 +163,7 @@ def test_a_fault_that_stays_fails_after_so_many_attempts() -> None:
                 await scheduler.generate(request(), order=0)
         return runtime.attempts
 
-    assert run_virtual(main) == 5
+    assert run_virtual(main) == 8
 
 
 def test_a_rejection_is_not_retried() -> None:
@@ -272,7 +272,7 @@ def test_both_lanes_overlap_and_count_tokens() -> None:
         runtime = SimulatedRuntime()
         async with open_scheduler(runtime, runtime) as scheduler:
             prefix = Prefix("problem").extend("Step 1")
-            score = ScoreRequest(prefix=prefix, steps=1, readout=TokenLabels(good="+", bad="-"))
+            score = ScoreRequest(reads=(prefix,), readout=TokenLabels(good="+", bad="-"))
             generated = await scheduler.generate(request(), order=0)
             scored = await scheduler.score(score, order=0)
             statistics = scheduler.statistics()

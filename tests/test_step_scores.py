@@ -32,7 +32,7 @@ class Recorder(SimulatedRuntime):
     async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
         taken: list[Request] = []
         for request in requests:
-            segments = list(request.prefix.segments())[: request.steps]
+            segments = request.reads
             self.scored += [segment.full_text() for segment in segments]
             if self.refuse_first:
                 self.refuse_first = False

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import operator
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import accumulate, takewhile
@@ -32,6 +32,7 @@ __all__ = [
     "generate_problems",
     "label_steps",
     "nearest_solution",
+    "nearest_text",
     "write_steps",
 ]
 
@@ -283,14 +284,17 @@ def generate_problems(
 
 def nearest_solution(problem: ArithmeticProblem, steps: Sequence[str]) -> tuple[str, ...]:
     """The steps of the right solution that agrees with what is written for longest."""
-    written = "".join(steps)
-    solutions = (write_steps(operations) for operations in problem.solutions)
-    return max(solutions, key=lambda solution: _agreement("".join(solution), written))
+    by_text = {"".join(solution): solution for solution in map(write_steps, problem.solutions)}
+    return by_text[nearest_text(by_text, "".join(steps))]
 
 
-def _agreement(one: str, other: str) -> int:
-    """With how many equal characters both begin."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def nearest_text(texts: Iterable[str], written: str) -> str:
+    """The text that begins with the most characters that ``written`` begins with; of several the first."""
+
+    def agreement(text: str) -> int:
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, written, strict=False)))
+
+    return max(texts, key=agreement)
 
 
 def label_steps(problem: ArithmeticProblem, steps: Sequence[str]) -> list[bool]:

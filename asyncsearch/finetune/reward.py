@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerFast
 
 from asyncsearch.finetune.training import IGNORED, Example
-from asyncsearch.rewards.formats import RewardFormat
+from asyncsearch.rewards import RewardFormat
 from runtimes.base import TokenLabels
 
 __all__ = ["compared_example", "labelled_example", "labels_of", "step_auc"]
@@ -35,10 +35,10 @@ def labelled_example(
     """
     if len(steps) != len(labels):
         raise ValueError(f"{len(steps)} steps, but {len(labels)} labels")
-    tokens = _encode(tokenizer, format.opening_for(problem))
+    tokens = _encode(tokenizer, format.opening_text(problem))
     verdicts: list[bool | None] = [None] * len(tokens)
     for index, label in enumerate(labels):
-        added = _encode(tokenizer, format.step(steps[index], first=index == 0))
+        added = _encode(tokenizer, format.step_text(steps[index], first=index == 0))
         tokens += added
         verdicts += [*[None] * (len(added) - 1), label]
     return _example(tokenizer, tokens, verdicts, format)
@@ -69,10 +69,10 @@ def compared_example(
     tokens = _encode(tokenizer, opening)
     verdicts: list[bool | None] = [True] * len(tokens)
     for index, step in enumerate(steps):
-        added = _encode(tokenizer, format.step(step, first=index == 0))
+        added = _encode(tokenizer, format.step_text(step, first=index == 0))
         expected: list[int] = []
         if index < len(worked_steps):
-            expected = _encode(tokenizer, format.step(worked_steps[index], first=index == 0))
+            expected = _encode(tokenizer, format.step_text(worked_steps[index], first=index == 0))
         agreeing = 0
         while agreeing < min(len(added), len(expected)) and added[agreeing] == expected[agreeing]:
             agreeing += 1

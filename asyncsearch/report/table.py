@@ -50,6 +50,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "solved": evaluation.solved,
         "failed": evaluation.failed,
         "ungraded": evaluation.ungraded,
+        "grading_gave_up": evaluation.grading_gave_up,
         "policy_tokens": evaluation.tokens.generated,
         "policy_prompt_tokens": evaluation.tokens.prompt,
         "policy_cached_tokens": evaluation.tokens.prompt_cached,

@@ -1,6 +1,14 @@
-"""How reward models are prompted and read, and how step scores become one score."""
+"""How each family of reward models is prompted and read, one module a family; aggregation of step scores."""
 
 from asyncsearch.rewards.aggregation import AGGREGATIONS, aggregate
-from asyncsearch.rewards.formats import REWARD_FORMATS, RewardFormat, recognise_reward_format
+from asyncsearch.rewards.format import RewardFormat
+from asyncsearch.rewards.registry import REWARD_FORMATS, recognise_reward_format, reward_format_named
 
-__all__ = ["AGGREGATIONS", "REWARD_FORMATS", "RewardFormat", "aggregate", "recognise_reward_format"]
+__all__ = [
+    "AGGREGATIONS",
+    "REWARD_FORMATS",
+    "RewardFormat",
+    "aggregate",
+    "recognise_reward_format",
+    "reward_format_named",
+]

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -14,18 +13,18 @@ from typing import Any, Generic, TypeVar, cast
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from asyncsearch.scheduler.statistics import LaneStatistics
 from runtimes.base import (
     Deliver,
     GenerateResult,
     Request,
-    RequestAborted,
-    RequestRejected,
     Result,
     RetryableError,
     RuntimeFailure,
     RuntimeGone,
+    failure_concerning,
 )
 
 __all__ = ["Lane"]
@@ -40,20 +39,17 @@ A delivered result takes a few turns to become the next request: the node's task
 ends, the strategy resumes, and new tasks start.
 """
 
-_FIRST_RETRY_SECONDS = 0.1
-_LONGEST_RETRY_SECONDS = 10.0
+_BACKOFF = wait_exponential_jitter(multiplier=0.1, max=10.0, jitter=0.1)
 
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[RequestT, ResultT]):
-    """A request on its way. It is in the queue, in flight, waiting for a retry, or ended."""
+    """A request on its way, once more or for the first time. It is in the queue, in flight, or ended."""
 
     order: int
     number: int
     request: RequestT
     future: asyncio.Future[ResultT]
-    attempts: int = 0
-    batch: int = 0
     ended: bool = False
 
     def __lt__(self, other: _Entry[RequestT, ResultT]) -> bool:
@@ -64,6 +60,7 @@ class _Entry(Generic[RequestT, ResultT]):
 class _Counters:
     submitted: int = 0
     queued: int = 0
+    pausing: int = 0
     settled: int = 0
     failed: int = 0
     withdrawn: int = 0
@@ -99,7 +96,7 @@ class Lane(Generic[RequestT, ResultT]):
         abort: Callable[[Sequence[Request]], Coroutine[Any, Any, None]],
         *,
         limit: int,
-        attempts: int = 5,
+        attempts: int = 8,
     ) -> None:
         self.limit = limit
         self._send = send
@@ -108,11 +105,9 @@ class Lane(Generic[RequestT, ResultT]):
         self._numbers = itertools.count()
         self._queue: list[_Entry[RequestT, ResultT]] = []
         self._in_flight: dict[Request, _Entry[RequestT, ResultT]] = {}
-        self._retrying: set[_Entry[RequestT, ResultT]] = set()
         self._to_abort: list[RequestT] = []
         self._wake = anyio.Event()
         self._counters = _Counters()
-        self._jitter = random.Random(0)
         self._open = False
 
     async def submit(self, request: RequestT, *, order: int) -> ResultT:
@@ -123,17 +118,57 @@ class Lane(Generic[RequestT, ResultT]):
 
         Cancellation takes the request out of the queue, or aborts it where it is in flight.
         """
+        self._counters.submitted += 1
+        try:
+            try:
+                return await self._attempt(request, order)
+            except RetryableError as failure:
+                return await self._retry(request, order, failure)
+        except RuntimeFailure:
+            self._counters.failed += 1
+            raise
+
+    async def _attempt(self, request: RequestT, order: int) -> ResultT:
+        """Send a request once."""
         if not self._open:
             raise RuntimeGone("the scheduler is closed", request=request)
         future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         entry = _Entry(order, next(self._numbers), request, future)
-        self._counters.submitted += 1
-        self._enqueue(entry)
+        heapq.heappush(self._queue, entry)
+        self._counters.queued += 1
+        self._wake.set()
         try:
             return await future
         finally:
             if not entry.ended:
                 self._withdraw(entry)
+
+    async def _retry(self, request: RequestT, order: int, failure: RetryableError) -> ResultT:
+        """Send a request again that failed once with ``failure``, after pauses, until it has been sent often enough."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableError),
+            stop=stop_after_attempt(self._attempts),
+            wait=_BACKOFF,
+            sleep=self._pause,
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:  # it is behind us
+                    raise failure
+                self._counters.retries += 1
+                return await self._attempt(request, order)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _pause(self, seconds: float) -> None:
+        self._counters.pausing += 1
+        try:
+            await anyio.sleep(seconds)
+        except BaseException:
+            self._counters.withdrawn += 1
+            raise
+        finally:
+            self._counters.pausing -= 1
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Send batches until cancelled. Leaving fails every request that is still waiting."""
@@ -153,12 +188,11 @@ class Lane(Generic[RequestT, ResultT]):
                         self._send_queued(batches)
         finally:
             self._open = False
-            for entry in [*self._queue, *self._in_flight.values(), *self._retrying]:
+            for entry in [*self._queue, *self._in_flight.values()]:
                 if not entry.ended:
                     self._fail(entry, RuntimeGone("the scheduler was closed", request=entry.request))
             self._queue.clear()
             self._in_flight.clear()
-            self._retrying.clear()
             self._counters.queued = 0
             if self._counters.idle_since is not None:
                 self._counters.idle_seconds += anyio.current_time() - self._counters.idle_since
@@ -172,7 +206,7 @@ class Lane(Generic[RequestT, ResultT]):
             idle += anyio.current_time() - counted.idle_since
         return LaneStatistics(
             submitted=counted.submitted,
-            queued=counted.queued + len(self._retrying),
+            queued=counted.queued + counted.pausing,
             in_flight=sum(not entry.ended for entry in self._in_flight.values()),
             settled=counted.settled,
             failed=counted.failed,
@@ -209,8 +243,6 @@ class Lane(Generic[RequestT, ResultT]):
             if entry.ended:
                 continue
             counted.queued -= 1
-            entry.attempts += 1
-            entry.batch = counted.batches + 1
             self._in_flight[entry.request] = entry
             batch.append(entry)
         if not batch:
@@ -222,13 +254,13 @@ class Lane(Generic[RequestT, ResultT]):
         if counted.idle_since is not None:
             counted.idle_seconds += anyio.current_time() - counted.idle_since
             counted.idle_since = None
-        batches.start_soon(self._send_batch, batch, counted.batches, batches)
+        batches.start_soon(self._send_batch, batch)
 
-    async def _send_batch(self, batch: list[_Entry[RequestT, ResultT]], number: int, batches: TaskGroup) -> None:
+    async def _send_batch(self, batch: list[_Entry[RequestT, ResultT]]) -> None:
         def deliver(request: Request, outcome: Result | RuntimeFailure) -> None:
             entry = self._in_flight.pop(request, None)
             if entry is not None:
-                self._land(entry, outcome, batches)
+                self._land(entry, outcome)
 
         failure: RuntimeFailure | None = None
         try:
@@ -236,28 +268,23 @@ class Lane(Generic[RequestT, ResultT]):
         except RuntimeFailure as error:
             failure = error
         for entry in batch:
-            # One that was delivered to be retried may be in flight again, in another batch.
-            if entry.batch == number and self._in_flight.get(entry.request) is entry:
+            # A request that was delivered to be retried may be in flight again, as another entry.
+            if self._in_flight.get(entry.request) is entry:
                 if failure is None:
                     lost: RuntimeFailure = RetryableError("the runtime gave no outcome", request=entry.request)
                 else:
-                    lost = _as_failure_of(entry.request, failure)
+                    lost = failure_concerning(failure, entry.request)
                 deliver(entry.request, lost)
 
-    def _land(self, entry: _Entry[RequestT, ResultT], outcome: Result | RuntimeFailure, batches: TaskGroup) -> None:
-        """Settle a request that is no longer in flight, or have it sent again."""
+    def _land(self, entry: _Entry[RequestT, ResultT], outcome: Result | RuntimeFailure) -> None:
+        """Settle what is no longer in flight."""
         if not self._in_flight:
             self._counters.idle_since = anyio.current_time()
         self._wake.set()
         if entry.ended:  # aborted; nobody waits for it
             return
         if isinstance(outcome, RuntimeFailure):
-            if isinstance(outcome, RetryableError) and entry.attempts < self._attempts:
-                self._counters.retries += 1
-                self._retrying.add(entry)
-                batches.start_soon(self._retry, entry)
-            else:
-                self._fail(entry, outcome)
+            self._fail(entry, outcome)
             return
         entry.ended = True
         self._counters.settled += 1
@@ -267,21 +294,8 @@ class Lane(Generic[RequestT, ResultT]):
             self._counters.generated_tokens += outcome.generated_tokens
         entry.future.set_result(cast("ResultT", outcome))
 
-    async def _retry(self, entry: _Entry[RequestT, ResultT]) -> None:
-        pause = min(_FIRST_RETRY_SECONDS * 2 ** (entry.attempts - 1), _LONGEST_RETRY_SECONDS)
-        await anyio.sleep(pause * self._jitter.uniform(0.5, 1.5))
-        self._retrying.discard(entry)
-        if not entry.ended:
-            self._enqueue(entry)
-
-    def _enqueue(self, entry: _Entry[RequestT, ResultT]) -> None:
-        heapq.heappush(self._queue, entry)
-        self._counters.queued += 1
-        self._wake.set()
-
     def _fail(self, entry: _Entry[RequestT, ResultT], failure: RuntimeFailure) -> None:
         entry.ended = True
-        self._counters.failed += 1
         if not entry.future.done():
             entry.future.set_exception(failure)
 
@@ -293,16 +307,4 @@ class Lane(Generic[RequestT, ResultT]):
             self._wake.set()
             return
         self._counters.withdrawn += 1
-        if entry in self._retrying:
-            self._retrying.discard(entry)
-        else:
-            self._counters.queued -= 1
-
-
-def _as_failure_of(request: Request, failure: RuntimeFailure) -> RuntimeFailure:
-    """What befell a batch, told of one request; a runtime's own subclasses may be made otherwise than these."""
-    kinds = (RetryableError, RequestRejected, RequestAborted, RuntimeGone)
-    kind = next((kind for kind in kinds if isinstance(failure, kind)), RuntimeFailure)
-    lost = kind(str(failure), request=request)
-    lost.__cause__ = failure
-    return lost
+        self._counters.queued -= 1

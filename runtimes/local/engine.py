@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from runtimes.base import (
     FinishReason,
     GenerateRequest,
     GenerateResult,
+    HeadLabel,
     HeadMean,
     Prefix,
     Readout,
@@ -198,14 +200,10 @@ class Engine:
     def _chain(self, prefix: Prefix, request: Request) -> Chain:
         prefixes = [*prefix.segments()][::-1]
         segments: list[Segment] = []
-        for index, part in enumerate(prefixes):
+        for part in prefixes:
             segment = self._store.get(part)
             if segment is None:
-                tokens = part.token_ids
-                if tokens is None:
-                    encode = self._codec.encode_continuation if index else self._codec.encode_opening
-                    tokens = encode(part.text)
-                segment = self._store.add(part, tokens)
+                segment = self._store.add(part, self._codec.encode_segment(part))
             self._store.touch(segment)
             segments.append(segment)
         chain = Chain(prefixes, segments)
@@ -227,14 +225,8 @@ class Engine:
 
     def _prepare_scoring(self, request: ScoreRequest, claimed: set[Prefix]) -> _Scoring:
         chain = self._chain(request.prefix, request)
-        if not 1 <= request.steps <= len(chain.segments):
-            raise RequestRejected(f"{request.steps} steps of {len(chain.segments)} segments", request=request)
-        positions: list[int] = []
-        end = chain.length
-        for segment in reversed(chain.segments[len(chain.segments) - request.steps :]):
-            positions.append(end - 1)
-            end -= len(segment.tokens)
-        positions.reverse()
+        ends = dict(zip(chain.prefixes, accumulate(len(segment.tokens) for segment in chain.segments), strict=True))
+        positions = [ends[prefix] - 1 for prefix in request.reads]
         return _Scoring(request, chain, positions, min(chain.claim(claimed), positions[0]))
 
     def _compute_prefixes(self, sequences: Sequence[_Sequence], scorings: Sequence[_Scoring]) -> None:
@@ -256,6 +248,8 @@ class Engine:
         logits = logits.double()
         if isinstance(readout, HeadMean):
             scores = logits.mean(dim=-1).sigmoid()
+        elif isinstance(readout, HeadLabel):
+            scores = logits.softmax(dim=-1)[:, readout.row]
         else:
             labels = [self._codec.label(readout.good), self._codec.label(readout.bad)]
             scores = logits[:, labels].softmax(dim=-1)[:, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import torch
 from transformers import PreTrainedModel
 
@@ -25,6 +27,8 @@ class Forward:
         self._model = model
         # Of transformers' attention functions only SDPA's takes a mask of truth values; the others add it.
         self._adds_mask = model.config._attn_implementation != "sdpa"
+        # transformers 5.24 calls it otherwise than those before, and than what other packages bring.
+        self._cache_argument = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
     def __call__(
         self, tokens: torch.Tensor, positions: torch.Tensor, batch: BatchCache, keep: torch.Tensor | int
@@ -49,9 +53,9 @@ class Forward:
             # Padding may stand beyond the context; no token that counts does.
             position_ids=positions.clamp(max=self.context_length - 1),
             attention_mask=mask,
-            past_key_values=batch,
             use_cache=True,
             logits_to_keep=keep,
+            **{self._cache_argument: batch},
         )
         logits: torch.Tensor = output.logits
         return logits

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from runtimes.base import RuntimeGone
+from runtimes.local.heads import LANGUAGE_HEAD, base_key_mapping, read_reward_head, tensor_files
 
 __all__ = ["DTYPES", "SMALL_MODEL_PARAMETERS", "ModelLoadError", "context_length", "load_model"]
 
@@ -23,7 +22,6 @@ SMALL_MODEL_PARAMETERS = 50_000_000
 """Below this a model is computed in float64 on a CPU: see `runtimes.local.LocalRuntime`."""
 
 _DEFAULT_CONTEXT = 2048
-_HEAD = "lm_head.weight"
 
 
 class ModelLoadError(RuntimeGone):
@@ -35,8 +33,7 @@ def load_model(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal language model and its tokenizer, weights from safetensors only.
 
-    A head with other rows than the vocabulary, as the REBASE reference's reward model has (two), is taken as
-    it is.
+    A reward model's head is taken as it is, see `runtimes.local.heads`.
 
     Raises:
         ModelLoadError: there is no such model.
@@ -54,13 +51,15 @@ def load_model(
         with _quiet_transformers():
             config = AutoConfig.from_pretrained(directory, **options)
             tokenizer = AutoTokenizer.from_pretrained(directory, **options)
-            head = _reward_head(directory, config)
+            files = tensor_files(directory)
+            head = read_reward_head(files, vocabulary_size=config.get_text_config().vocab_size)
             opened: Any = AutoModelForCausalLM.from_pretrained(
                 directory,
                 config=config,
                 dtype="auto",
                 use_safetensors=True,
                 ignore_mismatched_sizes=head is not None,
+                key_mapping=base_key_mapping(files),
                 output_loading_info=True,
                 **options,
             )
@@ -71,13 +70,11 @@ def load_model(
     found: dict[str, Any] = opened[1]
     absent = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
     if head is not None:
-        absent -= {_HEAD}
+        absent -= {LANGUAGE_HEAD}
     if absent:
         raise ModelLoadError(f"{directory}: has no weights for {sorted(absent)[0]} ({len(absent)} tensors in all)")
     if head is not None:
-        replaced = torch.nn.Linear(head.shape[1], head.shape[0], bias=False, dtype=model.dtype)
-        replaced.weight = torch.nn.Parameter(head.to(model.dtype), requires_grad=False)
-        model.set_output_embeddings(replaced)
+        model.set_output_embeddings(head.to(model.dtype))
     small = model.num_parameters() < SMALL_MODEL_PARAMETERS
     wanted = None if dtype == "auto" else getattr(torch, dtype)
     if wanted is None and device == "cpu":
@@ -102,24 +99,6 @@ def _quiet_transformers() -> Iterator[None]:
     finally:
         logging.set_verbosity(level)
         logging.enable_progress_bar()
-
-
-def _reward_head(directory: Path, config: Any) -> torch.Tensor | None:
-    """The output head where its rows are not the vocabulary's, None where they are or it is tied."""
-    index = directory / "model.safetensors.index.json"
-    file = "model.safetensors"
-    if index.is_file():
-        file = json.loads(index.read_text())["weight_map"].get(_HEAD, "")
-    if not (file and (directory / file).is_file()):
-        return None
-    with safe_open(directory / file, framework="pt") as weights:
-        if _HEAD not in weights.keys():  # noqa: SIM118 - not a dict
-            return None
-        rows = weights.get_slice(_HEAD).get_shape()[0]
-        if rows == config.get_text_config().vocab_size:
-            return None
-        head: torch.Tensor = weights.get_tensor(_HEAD)
-        return head
 
 
 def context_length(config: Any) -> int:

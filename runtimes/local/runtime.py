@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import anyio
 import torch
@@ -14,7 +12,9 @@ from anyio.lowlevel import RunVar
 
 from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
 from runtimes.local.engine import Engine
+from runtimes.local.heads import head_rows
 from runtimes.local.loading import SMALL_MODEL_PARAMETERS, context_length, load_model
+from runtimes.opening import SharedOpening
 
 __all__ = ["LocalRuntime"]
 
@@ -34,7 +34,7 @@ def _cpu_turn() -> anyio.CapacityLimiter:
         return limiter
 
 
-class LocalRuntime:
+class LocalRuntime(SharedOpening):
     """Generates and scores with any causal language model directory, batching continuously.
 
     Sequences join and leave the batch as they come and end; forks of one prefix share its computation, and
@@ -66,6 +66,7 @@ class LocalRuntime:
         cache_bytes: int = 2 << 30,
         trust_remote_code: bool = False,
     ) -> None:
+        super().__init__()
         self.directory = Path(directory)
         self._dtype = dtype
         self._device = device
@@ -74,8 +75,6 @@ class LocalRuntime:
         self._trust_remote_code = trust_remote_code
         self._engine: Engine | None = None
         self._capabilities: Capabilities | None = None
-        self._users = 0
-        self._opening = anyio.Lock()
         self._turn = anyio.Lock()
         self._delivers: dict[Request, Deliver] = {}
 
@@ -89,25 +88,17 @@ class LocalRuntime:
             raise RuntimeGone(f"{self!r} is not open: use 'async with'")
         return self._capabilities
 
-    async def __aenter__(self) -> Self:
-        """Load the model; opened again while it is open, it is the same model, kept until the last one leaves.
+    async def _open(self) -> None:
+        """Load the model.
 
         Raises:
             ModelLoadError: the directory holds none that can be served.
         """
-        async with self._opening:
-            if self._users == 0:
-                await to_thread.run_sync(self._load)
-            self._users += 1
-        return self
+        await to_thread.run_sync(self._load)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._users -= 1
-        if self._users == 0:
-            self._engine = None
-            self._capabilities = None
+    async def _close(self) -> None:
+        self._engine = None
+        self._capabilities = None
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -182,6 +173,7 @@ class LocalRuntime:
             honours_seeds=model.dtype == torch.float64,
             aborts=True,
             largest_batch=rows,
-            output_rows=None if head is None else int(head.weight.shape[0]),
+            output_rows=None if head is None else head_rows(head),
             reward_format=getattr(config, "reward_format", None),
+            architecture=next(iter(config.architectures or ()), None),
         )

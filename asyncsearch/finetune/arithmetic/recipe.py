@@ -1,12 +1,12 @@
 """How the bundled problems and models are made.
 
-Llama-shaped models are trained one from the other. A beginner learns to read the problems, as a pupil it learns
-to calculate, and with more of both it becomes the policy. The policy trained on is the expert, which knows more
-than the policy does. The expert with more layers is the reward model: it compares what is written with what it
-would have written itself, and learns on solutions that the policy samples which steps are right; the labels come
-from checking the arithmetic. Policy and reward model are scored on the test problems, which neither has seen, and
-described in a model card beside their weights. The same seed gives the same problems and models equal but for
-rounding, which the samples are drawn with.
+Llama-shaped models are trained one from the other. A beginner learns to read the problems, and as a pupil to
+calculate. More of both makes the pupil the policy. Still more makes it a graduate and then an expert, which know
+what the policy does not. The expert with more layers is the reward model: it compares what is written with what it
+would have written itself, and learns which steps are right on solutions that the graduate samples; its mistakes are
+fewer than the policy's, and harder to see. The labels come from checking the arithmetic. Policy and reward model
+are scored on the test problems, which neither has seen, and described in a model card beside their weights. The
+same seed gives the same problems and models equal but for rounding, which the samples are drawn with.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from asyncsearch.datasets.arithmetic import (
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.finetune.arithmetic.cards import write_cards
 from asyncsearch.finetune.arithmetic.drills import drill_example
-from asyncsearch.finetune.arithmetic.mistakes import with_mistakes
+from asyncsearch.finetune.arithmetic.mistakes import mended, with_mistakes
 from asyncsearch.finetune.arithmetic.solutions import POLICY_FORMAT, Solution, sample_solutions
 from asyncsearch.finetune.growth import deepened, freeze_below, look_back, look_for, widened
 from asyncsearch.finetune.policy import solution_example
 from asyncsearch.finetune.reward import compared_example, labelled_example, labels_of
 from asyncsearch.finetune.tokenizer import train_tokenizer
 from asyncsearch.finetune.training import Example, TrainingOptions, train
-from asyncsearch.rewards.formats import REWARD_FORMATS
+from asyncsearch.rewards import REWARD_FORMATS
 
 __all__ = ["Recipe", "make_bundle"]
 
@@ -61,8 +61,8 @@ class Recipe:
     solutions. What teaches to calculate are ``drills`` of ``drill_length`` calculations each, among the problems.
 
     The reward model has ``comparing_layers`` on top of the expert's, which learn to say of each token whether it
-    should stand there: from drills and worked solutions with wrong digits put in, and from ``samples`` of the
-    policy's solutions of each of ``sampled_problems``. Then one more layer learns to say of each step whether
+    should stand there: from drills and worked solutions with mistakes put in, and from ``samples`` of the
+    graduate's solutions of each of ``sampled_problems``. Then one more layer learns to say of each step whether
     all is right up to it, from the samples and more altered solutions.
     """
 
@@ -75,8 +75,10 @@ class Recipe:
     drill_length: int = 8
     pupil_drills: int = 33_000
     pupil: TrainingOptions = TrainingOptions(steps=1500, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
-    policy_drills: int = 70_000
-    policy: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    policy_drills: int = 38_500
+    policy: TrainingOptions = TrainingOptions(steps=2200, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    graduate_drills: int = 70_000
+    graduate: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     expert_drills: int = 10_000
     expert: TrainingOptions = TrainingOptions(steps=5000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     sampled_problems: int = 6_000
@@ -84,8 +86,8 @@ class Recipe:
     identity_dimensions: int = 64
     comparing_layers: int = 2
     altered_drills: int = 12_000
-    compare: TrainingOptions = TrainingOptions(steps=1800, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
-    judge: TrainingOptions = TrainingOptions(steps=1000, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
+    compare: TrainingOptions = TrainingOptions(steps=2600, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
+    judge: TrainingOptions = TrainingOptions(steps=2000, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
 
 
 def make_bundle(directory: Path, recipe: Recipe) -> None:
@@ -99,18 +101,20 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     _claim(directory, recipe)
     write_test_problems(directory / "test.jsonl")
-    names = ("beginner", "pupil", "policy", "expert", "comparer", "reward")
-    beginner, pupil, policy, expert, comparer, reward = (directory / name for name in names)
+    names = ("beginner", "pupil", "policy", "graduate", "expert", "comparer", "reward")
+    beginner, pupil, policy, graduate, expert, comparer, reward = (directory / name for name in names)
     if not beginner.exists():
         train_beginner(beginner, recipe)
     if not pupil.exists():
         _train_on(pupil, beginner, recipe.pupil, recipe.pupil_drills, recipe, seed=recipe.seed + 1)
     if not policy.exists():
-        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 2)
+        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 7)
+    if not graduate.exists():
+        _train_on(graduate, pupil, recipe.graduate, recipe.graduate_drills, recipe, seed=recipe.seed + 2)
     if not expert.exists():
-        _train_on(expert, policy, recipe.expert, recipe.expert_drills, recipe, seed=recipe.seed + 6)
+        _train_on(expert, graduate, recipe.expert, recipe.expert_drills, recipe, seed=recipe.seed + 6)
     if not (comparer.exists() and reward.exists()):
-        solutions = sample_training_solutions(policy, recipe)
+        solutions = sample_training_solutions(graduate, recipe)
         if not comparer.exists():
             train_comparer(comparer, expert, solutions, recipe)
         if not reward.exists():
@@ -197,7 +201,7 @@ def _problems(count: int, *, seed: int) -> Iterator[ArithmeticProblem]:
     return generate_problems(count, split="train", seed=seed, minimum_operations=1)
 
 
-def _drills(count: int, recipe: Recipe, *, seed: int) -> Iterator[list[Operation]]:
+def _drills(count: int, recipe: Recipe, *, seed: int) -> Iterator[tuple[Operation, ...]]:
     """Operations as they are in the problems, torn from their stories."""
     wanted = count * recipe.drill_length
     operations = list(
@@ -205,7 +209,7 @@ def _drills(count: int, recipe: Recipe, *, seed: int) -> Iterator[list[Operation
     )
     random.Random(seed).shuffle(operations)
     for begin in range(0, wanted, recipe.drill_length):
-        yield operations[begin : begin + recipe.drill_length]
+        yield tuple(operations[begin : begin + recipe.drill_length])
 
 
 def _new_model(config: LlamaConfig) -> LlamaForCausalLM:
@@ -213,10 +217,10 @@ def _new_model(config: LlamaConfig) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def sample_training_solutions(policy: Path, recipe: Recipe) -> list[Solution]:
-    """Solutions of problems that the policy has not been trained on."""
+def sample_training_solutions(graduate: Path, recipe: Recipe) -> list[Solution]:
+    """Solutions of problems that the graduate has not been trained on."""
     problems = list(generate_problems(recipe.sampled_problems, split="train", seed=recipe.seed + 3))
-    return asyncio.run(sample_solutions(policy, problems, samples=recipe.samples))
+    return asyncio.run(sample_solutions(graduate, problems, samples=recipe.samples))
 
 
 def train_comparer(directory: Path, expert: Path, solutions: Sequence[Solution], recipe: Recipe) -> None:
@@ -248,15 +252,16 @@ def _comparisons(
 ) -> Iterator[Example]:
     source = random.Random(recipe.seed)
     for drill in _drills(recipe.altered_drills, recipe, seed=recipe.seed + 4):
-        # Nothing says what the operands should be.
-        written = with_mistakes(drill, source, in_operands=False)
+        written = with_mistakes(drill, source)
         yield compared_example(tokenizer, "", written, write_steps(drill), _REWARD_FORMAT)
     for problem in _problems(recipe.compare.examples - recipe.altered_drills - len(solutions), seed=recipe.seed + 4):
         worked = source.choice(problem.solutions)
-        opening = _REWARD_FORMAT.opening_for(problem.problem)
-        yield compared_example(tokenizer, opening, with_mistakes(worked, source), write_steps(worked), _REWARD_FORMAT)
+        opening = _REWARD_FORMAT.opening_text(problem.problem)
+        written = with_mistakes(worked, source, solutions=problem.solutions)
+        worked_steps = mended(written, worked, problem.solutions)
+        yield compared_example(tokenizer, opening, written, worked_steps, _REWARD_FORMAT)
     for one in solutions:
-        opening = _REWARD_FORMAT.opening_for(one.problem.problem)
+        opening = _REWARD_FORMAT.opening_text(one.problem.problem)
         worked_steps = nearest_solution(one.problem, one.steps)
         yield compared_example(tokenizer, opening, one.steps, worked_steps, _REWARD_FORMAT)
 
@@ -266,7 +271,7 @@ def _judgements(tokenizer: PreTrainedTokenizerFast, solutions: Sequence[Solution
     for one in solutions:
         yield labelled_example(tokenizer, one.problem.problem, one.steps, one.labels, _REWARD_FORMAT)
     for problem in _problems(recipe.judge.examples - len(solutions), seed=recipe.seed + 5):
-        steps = with_mistakes(source.choice(problem.solutions), source)
+        steps = with_mistakes(source.choice(problem.solutions), source, solutions=problem.solutions)
         yield labelled_example(tokenizer, problem.problem, steps, label_steps(problem, steps), _REWARD_FORMAT)
 
 
@@ -301,12 +306,14 @@ def describe(directory: Path, recipe: Recipe) -> None:
             "more. No test problem is among them."
         ),
         reward_training=(
-            f"Training goes on from the policy with {_count(recipe.expert, recipe.expert_drills)}. On top of the model "
-            f"that this gives, {recipe.comparing_layers} layers learn to say of each token whether it should stand "
-            "there, then one more to say of each step whether all is right up to it. Data: "
-            f"{recipe.samples} solutions of each of {recipe.sampled_problems:,} training problems, sampled from the "
-            "policy and labelled by checking the arithmetic, and worked solutions and calculations with wrong digits "
-            f"put in, {recipe.compare.examples:,} and {recipe.judge.examples:,} in all. No test problem is among them."
+            "Trained like the policy, but in the last part longer: on "
+            f"{_count(recipe.graduate, recipe.graduate_drills)} (this is the graduate), then on "
+            f"{_count(recipe.expert, recipe.expert_drills)}. On top of that, {recipe.comparing_layers} layers learn to "
+            "say of each token whether it should stand there, then one more to say of each step whether all is right "
+            f"up to it. Data: {recipe.samples} solutions of each of {recipe.sampled_problems:,} training problems, "
+            "sampled from the graduate and labelled by checking the arithmetic, and worked solutions and calculations "
+            f"with mistakes put in, {recipe.compare.examples:,} and {recipe.judge.examples:,} in all. No test problem "
+            "is among them."
         ),
         command=f"python -m asyncsearch.finetune.arithmetic DIRECTORY --seed {recipe.seed}",
     )

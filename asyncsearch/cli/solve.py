@@ -1,71 +1,36 @@
-"""The command line: solve, evaluate, strategies."""
+"""The command ``solve``."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 import yaml
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from asyncsearch.answers.grading import Grader
 from asyncsearch.answers.voting import VOTES
+from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
-from asyncsearch.errors import ConfigurationError, UserError
-from asyncsearch.evaluation import Evaluation, evaluate
+from asyncsearch.errors import ConfigurationError
 from asyncsearch.format import FORMATS
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
-from asyncsearch.report.table import comparison_table, evaluation_json, evaluation_table
-from asyncsearch.results import read_config, read_results
-from asyncsearch.rewards.aggregation import AGGREGATIONS
-from asyncsearch.rewards.formats import REWARD_FORMATS
+from asyncsearch.report.table import comparison_table
+from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
 from asyncsearch.solve import SolveOptions
-from asyncsearch.strategies import strategy_named, strategy_names
 
-__all__ = ["app", "main"]
-
-EXIT_SOME_FAILED = 1
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+__all__ = ["solve_command"]
 
 _TRIPLE_DEFAULT = "greedy, majority and weighted vote of samples, and REBASE, side by side"
 
-app = typer.Typer(
-    name="asyncsearch",
-    help="Inference-time search over language models: get the most right answers out of a compute budget.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-_out = Console()
-_err = Console(stderr=True)
 
-
-def main() -> None:
-    """Run the command line. A user's mistake ends it with one line and exit status 2."""
-    try:
-        app()
-    except UserError as error:
-        _say_error(str(error))
-        sys.exit(EXIT_USER_ERROR)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-
-
-@app.command(name="solve")
 def solve_command(
     dataset: Annotated[
         str, typer.Argument(help=f"A file with one JSON problem a line, or a bundled set: {', '.join(BUNDLED)}.")
@@ -131,7 +96,7 @@ def solve_command(
     """
     given = load_configuration(config) if config is not None else Configuration()
     for note in given.notes:
-        _err.print(Text(f"note: {config}: {note}"))
+        err.print(Text(f"note: {config}: {note}"))
     flags = {
         "width": width,
         "temperature": temperature,
@@ -164,72 +129,6 @@ def solve_command(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-@app.command(name="evaluate")
-def evaluate_command(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories, as 'solve' writes them.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-) -> None:
-    """Say how right a run is under every vote and every aggregation of step scores.
-
-    A directory that holds several runs stands for all of them.
-    """
-    paths = [inner for path in runs for inner in _runs_in(path)]
-    evaluations = asyncio.run(_evaluate(paths))
-    if as_json:
-        records = [{"run": str(path), **evaluation_json(found)} for path, found in zip(paths, evaluations, strict=True)]
-        sys.stdout.write(orjson.dumps(records, option=orjson.OPT_INDENT_2).decode() + "\n")
-        return
-    for path, found in zip(paths, evaluations, strict=True):
-        config = read_config(path)
-        _out.print(evaluation_table(found, title=Text(f"{path}: {config.get('strategy')}")))
-        counts = f"{found.solved} solved, {found.failed} failed"
-        if (unsolved := config.get("problems", 0) - found.solved - found.failed) > 0:
-            counts += f", {unsolved} not reached before the run was interrupted"
-        if found.ungraded:
-            counts += f", {found.ungraded} without a reference"
-        _out.print(
-            f"{counts}; {found.tokens.generated:,} tokens by the policy, {found.tokens.reward:,} by the reward model\n",
-            highlight=False,
-        )
-
-
-@app.command(name="strategies")
-def strategies_command() -> None:
-    """List the strategies with their parameters, defaults and sources."""
-    broken = False
-    for name in strategy_names():
-        try:
-            found = strategy_named(name)
-        except ConfigurationError as error:
-            _say_error(str(error))
-            broken = True
-            continue
-        table = Table(title=Text(f"{name}: {(found.__doc__ or '').partition(chr(10))[0]}"), title_justify="left")
-        table.add_column("parameter")
-        table.add_column("default", justify="right")
-        for parameter, default in found.parameters().items():
-            table.add_row(parameter, str(default))
-        _out.print(table)
-        _out.print(Text(f"source: {found.source}\n"))
-    if broken:
-        raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _version_callback(wanted: bool) -> None:
-    if wanted:
-        _out.print(version("asyncsearch"), highlight=False)
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_version_callback, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
 def _compare(
     problems: Sequence[Problem],
     entries: Sequence[Entry],
@@ -241,7 +140,7 @@ def _compare(
     """Run the entries, print the table, and return how many searches failed."""
     progress: Progress | None = None
     try:
-        with open_progress(_err) as progress:
+        with open_progress(err) as progress:
             rows = asyncio.run(
                 compare(
                     problems,
@@ -256,12 +155,12 @@ def _compare(
     except KeyboardInterrupt:
         done = 0 if progress is None else progress.done
         kept = f"; they are kept in {directory}" if done else ""
-        _err.print(Text(f"interrupted: {done} of {len(problems) * len(entries)} searches were done{kept}"))
+        err.print(Text(f"interrupted: {done} of {len(problems) * len(entries)} searches were done{kept}"))
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    _out.print(comparison_table(rows, title=f"{len(problems)} problems, seed {options.seed}"))
-    _out.print(Text(f"results in {directory}"))
+    out.print(comparison_table(rows, title=f"{len(problems)} problems, seed {options.seed}"))
+    out.print(Text(f"results in {directory}"))
     if progress.failed:
-        _say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
+        say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
     return progress.failed
 
 
@@ -289,21 +188,6 @@ def _parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
     return parameters
 
 
-def _runs_in(path: Path) -> list[Path]:
-    """The run directories that a path stands for: itself, or those right inside it."""
-    if path.is_dir() and not (path / "config.json").exists():
-        inner = sorted(child.parent for child in path.glob("*/config.json"))
-        if inner:
-            return inner
-    read_config(path)
-    return [path]
-
-
-async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:
-    async with Grader() as grader:
-        return [await evaluate(read_results(path), grader) for path in paths]
-
-
 def _new_directory(dataset: str) -> Path:
     return Path("runs") / f"{Path(dataset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
@@ -311,9 +195,3 @@ def _new_directory(dataset: str) -> Path:
 def _first(*values: Any) -> Any:
     """The first value that is given."""
     return next((value for value in values if value is not None), None)
-
-
-def _say_error(message: str) -> None:
-    """One line on standard error, with nothing in it that a terminal would obey."""
-    printable = "".join(character if character.isprintable() else " " for character in message)
-    _err.print(Text.assemble(("error: ", "bold red"), printable), soft_wrap=True)

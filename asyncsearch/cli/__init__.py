@@ -1,0 +1,58 @@
+"""The command line, one module a command."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_USER_ERROR, out, say_error
+from asyncsearch.cli.convert_reward import convert_reward_command
+from asyncsearch.cli.evaluate import evaluate_command
+from asyncsearch.cli.launch import launch_command
+from asyncsearch.cli.solve import solve_command
+from asyncsearch.cli.strategies import strategies_command
+from asyncsearch.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="asyncsearch",
+    help="Inference-time search over language models: get the most right answers out of a compute budget.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command(name="solve")(solve_command)
+app.command(name="evaluate")(evaluate_command)
+app.command(name="launch")(launch_command)
+app.command(name="strategies")(strategies_command)
+app.command(name="convert-reward")(convert_reward_command)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake ends it with one line and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        say_error(str(error))
+        sys.exit(EXIT_USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _version_callback(wanted: bool) -> None:
+    if wanted:
+        out.print(version("asyncsearch"), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version_callback, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

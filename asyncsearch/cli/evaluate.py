@@ -1,0 +1,66 @@
+"""The command ``evaluate``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.text import Text
+
+from asyncsearch.answers.grading import Grader
+from asyncsearch.cli.console import out
+from asyncsearch.evaluation import Evaluation, evaluate
+from asyncsearch.report.table import evaluation_json, evaluation_table
+from asyncsearch.results import read_config, read_results
+
+__all__ = ["evaluate_command"]
+
+
+def evaluate_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, as 'solve' writes them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Say how right a run is under every vote and every aggregation of step scores.
+
+    A directory that holds several runs stands for all of them.
+    """
+    paths = [inner for path in runs for inner in _runs_in(path)]
+    evaluations = asyncio.run(_evaluate(paths))
+    if as_json:
+        records = [{"run": str(path), **evaluation_json(found)} for path, found in zip(paths, evaluations, strict=True)]
+        sys.stdout.write(orjson.dumps(records, option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    for path, found in zip(paths, evaluations, strict=True):
+        config = read_config(path)
+        out.print(evaluation_table(found, title=Text(f"{path}: {config.get('strategy')}")))
+        counts = f"{found.solved} solved, {found.failed} failed"
+        if (unsolved := config.get("problems", 0) - found.solved - found.failed) > 0:
+            counts += f", {unsolved} not reached before the run was interrupted"
+        if found.ungraded:
+            counts += f", {found.ungraded} without a reference"
+        if found.grading_gave_up:
+            counts += f", {found.grading_gave_up} pairs of answers took too long to compare and count as different"
+        out.print(
+            f"{counts}; {found.tokens.generated:,} tokens by the policy, {found.tokens.reward:,} by the reward model\n",
+            highlight=False,
+        )
+
+
+def _runs_in(path: Path) -> list[Path]:
+    """The run directories that a path stands for: itself, or those right inside it."""
+    if path.is_dir() and not (path / "config.json").exists():
+        inner = sorted(child.parent for child in path.glob("*/config.json"))
+        if inner:
+            return inner
+    read_config(path)
+    return [path]
+
+
+async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:
+    async with Grader() as grader:
+        return [await evaluate(read_results(path), grader) for path in paths]

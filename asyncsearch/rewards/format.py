@@ -1,0 +1,100 @@
+"""How a reward model is prompted: the text it reads, piece by piece."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runtimes.base import Capabilities, Prefix, Readout
+
+__all__ = ["Piece", "RewardFormat", "markup", "words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a prompt. In ``markup`` a special token's spelling means that token; elsewhere it is text."""
+
+    text: str
+    markup: bool
+
+
+def words(text: str) -> Piece:
+    """A piece that is plain text."""
+    return Piece(text, markup=False)
+
+
+def markup(text: str) -> Piece:
+    """A piece that is encoded on its own, special tokens and all."""
+    return Piece(text, markup=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardFormat:
+    """The text that a reward model reads: the problem, then each step between its own pieces.
+
+    ``opening`` stands before the first step, with ``{problem}`` for the question; ``between`` before every step
+    but the first, which ``lead`` is put before; ``tag`` after each, and ``readout`` says how the score is read at its
+    last token. White space around a step is taken off first, and so is a tag that the policy itself has written
+    anywhere in it; a tag that is white space itself may stand inside a step.
+
+    Plain text that adjoins is encoded as one. A model is recognised by its architecture, or by its name.
+    """
+
+    name: str
+    opening: tuple[Piece, ...]
+    readout: Readout
+    tag: tuple[Piece, ...]
+    between: tuple[Piece, ...] = ()
+    lead: str = ""
+    architectures: tuple[str, ...] = ()
+    model_name: re.Pattern[str] | None = None
+
+    def recognises(self, capabilities: Capabilities) -> bool:
+        """Whether a model is of this family, as far as it shows."""
+        if capabilities.architecture in self.architectures:
+            return True
+        return self.model_name is not None and self.model_name.search(capabilities.model) is not None
+
+    def opening_for(self, problem: str) -> Prefix:
+        """The text before the first step."""
+        first, *rest = _merged(Piece(piece.text.replace("{problem}", problem), piece.markup) for piece in self.opening)
+        return _extended(Prefix(first.text, markup=first.markup), rest)
+
+    def extend(self, prefix: Prefix, step: str, *, first: bool) -> Prefix:
+        """The text with one more step; its score is read at the last token."""
+        return _extended(prefix, self._pieces(step, first=first))
+
+    def step_text(self, step: str, *, first: bool) -> str:
+        """What one step adds, as text."""
+        return "".join(piece.text for piece in self._pieces(step, first=first))
+
+    def opening_text(self, problem: str) -> str:
+        """What stands before the first step, as text."""
+        return self.opening_for(problem).full_text()
+
+    def _pieces(self, step: str, *, first: bool) -> Iterable[Piece]:
+        tag = "".join(piece.text for piece in self.tag)
+        mark = tag.strip()
+        body = step
+        while mark and mark in body:  # again: what is left on both sides of a tag may be one
+            body = body.replace(tag, "").replace(mark, "")
+        body = f"{self.lead if first else ''}{body.strip()}"
+        return _merged([*(() if first else self.between), words(body), *self.tag])
+
+
+def _merged(pieces: Iterable[Piece]) -> list[Piece]:
+    """Adjoining pieces of plain text as one; each piece of markup stays on its own."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if merged and not (piece.markup or merged[-1].markup):
+            merged[-1] = words(merged[-1].text + piece.text)
+        else:
+            merged.append(piece)
+    return [piece for piece in merged if piece.text] or [words("")]
+
+
+def _extended(prefix: Prefix, pieces: Iterable[Piece]) -> Prefix:
+    for piece in pieces:
+        prefix = prefix.extend(piece.text, markup=piece.markup)
+    return prefix

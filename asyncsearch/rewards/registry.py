@@ -1,0 +1,69 @@
+"""The known families of reward models, and which of them a model belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from asyncsearch.errors import ConfigurationError
+from asyncsearch.rewards.classifier import CLASSIFIER
+from asyncsearch.rewards.format import RewardFormat
+from asyncsearch.rewards.lines import LINES
+from asyncsearch.rewards.llemma import REFERENCE_HEAD
+from asyncsearch.rewards.math_shepherd import MATH_SHEPHERD
+from asyncsearch.rewards.qwen_math_prm import QWEN_MATH_PRM
+from asyncsearch.rewards.rlhflow import RLHFLOW
+from asyncsearch.rewards.skywork import SKYWORK
+from runtimes.base import Capabilities, HeadLabel, HeadMean
+
+__all__ = ["REWARD_FORMATS", "recognise_reward_format", "reward_format_named"]
+
+REWARD_FORMATS: Mapping[str, RewardFormat] = MappingProxyType(
+    {
+        format.name: format
+        for format in (MATH_SHEPHERD, LINES, REFERENCE_HEAD, RLHFLOW, QWEN_MATH_PRM, SKYWORK, CLASSIFIER)
+    }
+)
+"""The known reward formats by name."""
+
+_MOST_HEAD_ROWS = 2
+"""A reward head has one row or two; a vocabulary has more."""
+
+
+def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardFormat:
+    """The reward format of that name; ``"auto"`` asks the model.
+
+    A model that names its format is believed; then its architecture and its name are looked at; of others, one
+    with a reward head is the reference's, and one that is a language model is read as Math-Shepherd's.
+
+    Raises:
+        ConfigurationError: the name, or the one the model gives, is unknown, or does not fit the model's output.
+    """
+    has_head = capabilities.output_rows is not None and capabilities.output_rows <= _MOST_HEAD_ROWS
+    if name != "auto":
+        format = reward_format_named(name)
+    elif capabilities.reward_format is not None:
+        format = reward_format_named(capabilities.reward_format)
+    else:
+        recognised = (one for one in REWARD_FORMATS.values() if one.recognises(capabilities))
+        format = next(recognised, REFERENCE_HEAD if has_head else MATH_SHEPHERD)
+    reads_head = isinstance(format.readout, (HeadMean, HeadLabel))
+    if capabilities.output_rows is not None and has_head != reads_head:
+        raise ConfigurationError(
+            f"reward format {format.name!r} does not fit {capabilities.model}: "
+            f"its output has {capabilities.output_rows} rows"
+        )
+    return format
+
+
+def reward_format_named(name: str) -> RewardFormat:
+    """The reward format of that name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        return REWARD_FORMATS[name]
+    except KeyError:
+        known = ", ".join(["auto", *REWARD_FORMATS])
+        raise ConfigurationError(f"unknown reward format {name!r}; known formats: {known}") from None

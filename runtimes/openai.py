@@ -1,0 +1,272 @@
+"""Any server with an OpenAI-like ``/v1/completions``: vLLM, SGLang, hosted services."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+
+from runtimes.base import (
+    Capabilities,
+    Deliver,
+    FinishReason,
+    GenerateRequest,
+    GenerateResult,
+    Request,
+    RequestAborted,
+    RequestRejected,
+    RetryableError,
+    RuntimeFailure,
+    RuntimeGone,
+    ScoreRequest,
+    ScoreResult,
+    TokenLabels,
+    failure_concerning,
+)
+from runtimes.http import JsonSession
+from runtimes.opening import SharedOpening
+
+__all__ = ["API_KEY_VARIABLE", "OpenAIRuntime", "openai_server"]
+
+API_KEY_VARIABLE = "OPENAI_API_KEY"
+"""The environment variable that holds the key, where the server wants one."""
+
+_LARGEST_BATCH = 64
+_TOP_LOG_PROBABILITIES = 5
+"""The most that every server gives."""
+
+
+class OpenAIRuntime(SharedOpening):
+    """One server, asked for completions of text.
+
+    The protocol knows no token ids, so what a model has written is encoded again by the server when it is
+    continued. It gives the log-probabilities of a few likeliest tokens, which is enough to read a reward model
+    with token labels, one request per step.
+
+    Args:
+        address: up to where ``/completions`` follows, as ``http://127.0.0.1:8000/v1``.
+        model: its name on the server; by default the first that the server lists.
+        api_key: sent as a bearer token; never shown.
+        seeds: whether the server takes seeds, and gives equal text for equal ones.
+        n_sampling: ask for several samples of one prompt in one request. Then there can be no seeds, but where a
+            prompt is paid for by the request it is paid for once.
+        largest_batch: requests that are useful in flight.
+        deadline_seconds: after which an answer is given up.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        seeds: bool = True,
+        n_sampling: bool = False,
+        largest_batch: int = _LARGEST_BATCH,
+        deadline_seconds: float = 600.0,
+    ) -> None:
+        super().__init__()
+        if seeds and n_sampling:
+            raise ValueError("several samples in one request cannot have a seed each: seeds or n_sampling, not both")
+        self.address = address
+        self._session = JsonSession(address, api_key=api_key, deadline_seconds=deadline_seconds)
+        self._model = model
+        self._seeds = seeds
+        self._n_sampling = n_sampling
+        self._largest_batch = largest_batch
+        self._stack = AsyncExitStack()
+        self._capabilities: Capabilities | None = None
+        self._scopes: dict[Request, anyio.CancelScope] = {}
+
+    def __repr__(self) -> str:
+        return f"OpenAIRuntime({self.address!r})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server is taken to do; known once the runtime is open."""
+        if self._capabilities is None:
+            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
+        return self._capabilities
+
+    async def _open(self) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._session)
+            model = self._model or await self._first_model()
+            self._capabilities = Capabilities(
+                model=model, honours_seeds=self._seeds, aborts=True, largest_batch=self._largest_batch
+            )
+            self._stack = stack.pop_all()
+
+    async def _close(self) -> None:
+        self._capabilities = None
+        await self._stack.aclose()
+
+    async def _first_model(self) -> str:
+        try:
+            return str((await self._session.get("/models"))["data"][0]["id"])
+        except (TypeError, KeyError, IndexError) as error:
+            raise RuntimeGone(f"{self.address} lists no models; does its address end in /v1?") from error
+
+    async def probe(self) -> None:
+        """Return if the server answers.
+
+        Raises:
+            RuntimeFailure: it does not.
+        """
+        await self._session.get("/models")
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        """See `runtimes.base.Runtime.generate`."""
+        groups: dict[Any, list[GenerateRequest]] = {}
+        for request in requests:
+            alike = (request.prefix, request.max_new_tokens, request.temperature, request.top_p, request.stop)
+            groups.setdefault(alike if self._n_sampling else request, []).append(request)
+        async with anyio.create_task_group() as tasks:
+            for group in groups.values():
+                tasks.start_soon(self._generate, group, deliver)
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        """See `runtimes.base.Runtime.score`."""
+        async with anyio.create_task_group() as tasks:
+            for request in requests:
+                tasks.start_soon(self._score, request, deliver)
+
+    async def abort(self, requests: Sequence[Request]) -> None:
+        """See `runtimes.base.Runtime.abort`. The connection is closed, by which servers know."""
+        for request in requests:
+            if (scope := self._scopes.get(request)) is not None:
+                scope.cancel()
+
+    async def _generate(self, group: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        """Ask for the samples of one prompt, all alike but for their seeds; one alone where it has a seed."""
+        request = group[0]
+        body: dict[str, Any] = {
+            "model": self.capabilities.model,
+            "prompt": request.prefix.full_text(),
+            "max_tokens": request.max_new_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "n": len(group),
+        }
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if self._seeds:
+            body["seed"] = request.seed % 2**31
+        scope = anyio.CancelScope()
+        # Of several in one request none can be given up alone.
+        self._scopes.update(dict.fromkeys(group, scope) if len(group) == 1 else {})
+        try:
+            with scope:
+                if not body["prompt"]:
+                    raise RequestRejected("the prompt is empty")
+                answer = await self._session.post("/completions", body)
+                results = _read_completions(answer, group)
+                for one, result in zip(group, results, strict=True):
+                    deliver(one, result)
+                return
+            deliver(request, RequestAborted("aborted", request=request))
+        except RuntimeFailure as failure:
+            for one in group:
+                deliver(one, failure_concerning(failure, one))
+        finally:
+            self._scopes.pop(request, None)
+
+    async def _score(self, request: ScoreRequest, deliver: Deliver) -> None:
+        scope = self._scopes[request] = anyio.CancelScope()
+        try:
+            with scope:
+                scores, tokens, cached = [], 0, 0
+                for read in request.reads:
+                    score, tokens, cached = await self._score_after(read.full_text(), request)
+                    scores.append(score)
+                deliver(request, ScoreResult(scores=tuple(scores), prompt_tokens=tokens, cached_tokens=cached))
+                return
+            deliver(request, RequestAborted("aborted", request=request))
+        except RuntimeFailure as failure:
+            deliver(request, failure_concerning(failure, request))
+        finally:
+            del self._scopes[request]
+
+    async def _score_after(self, text: str, request: ScoreRequest) -> tuple[float, int, int]:
+        """The score at the end of a text, and how many tokens it has, new and cached."""
+        if not isinstance(request.readout, TokenLabels):
+            raise RequestRejected("a reward head cannot be read through completions; SGLang's /classify can")
+        answer = await self._session.post(
+            "/completions",
+            {
+                "model": self.capabilities.model,
+                "prompt": text,
+                "max_tokens": 1,
+                "temperature": 0.0,
+                "logprobs": _TOP_LOG_PROBABILITIES,
+            },
+        )
+        try:
+            likeliest: dict[str, float] = answer["choices"][0]["logprobs"]["top_logprobs"][0]
+            found = {token.strip(): float(value) for token, value in likeliest.items()}
+        except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+            raise RequestRejected(
+                f"{self.address} gives no log-probabilities, and scores are read from them"
+            ) from error
+        good, bad = (found.get(label, -math.inf) for label in (request.readout.good, request.readout.bad))
+        if math.isnan(good) or math.isnan(bad) or good == bad == -math.inf:
+            raise RequestRejected(f"neither label is among the {_TOP_LOG_PROBABILITIES} likeliest tokens after a step")
+        prompt, cached, _ = _read_usage(answer)
+        return (1 / (1 + math.exp(min(bad - good, 700.0))) if good > -math.inf else 0.0), prompt, cached
+
+
+def openai_server(address: str) -> OpenAIRuntime:
+    """A runtime over ``URL`` or ``URL#MODEL``; a key is taken from the environment, see `API_KEY_VARIABLE`."""
+    url, _, model = address.partition("#")
+    return OpenAIRuntime(url.rstrip("/"), model=model or None, api_key=os.environ.get(API_KEY_VARIABLE))
+
+
+def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[GenerateResult]:
+    prompt, cached, generated = _read_usage(answer)
+    try:
+        choices = sorted(answer["choices"], key=lambda choice: choice["index"])
+        told = [(str(choice["text"]), choice["finish_reason"], _stop_of(choice)) for choice in choices]
+    except (TypeError, KeyError) as error:
+        raise RetryableError("the server's answer has no choices") from error
+    if len(told) != len(group):
+        raise RetryableError(f"the server answered {len(told)} of {len(group)} samples")
+    each, rest = divmod(generated, len(group))
+    return [
+        GenerateResult(
+            prefix=request.prefix.extend(text),
+            finish=_finish_reason(reason, stop, request),
+            prompt_tokens=prompt,
+            # The prompt was computed once for all of them.
+            cached_tokens=cached if index == 0 else prompt,
+            generated_tokens=each + (index < rest),
+        )
+        for index, (request, (text, reason, stop)) in enumerate(zip(group, told, strict=True))
+    ]
+
+
+def _stop_of(choice: Any) -> Any:
+    """What ended a completion: a stop string, a token, or None where the server does not say."""
+    return choice.get("stop_reason", choice.get("matched_stop"))
+
+
+def _finish_reason(reason: Any, stop: Any, request: GenerateRequest) -> FinishReason:
+    if reason == "length":
+        return FinishReason.LENGTH
+    if reason != "stop":
+        raise RetryableError(f"the server's answer has an unknown finish_reason: {reason!r}")
+    # Where a server does not say what it stopped at, it may have been the end; then nothing more will come of it.
+    return FinishReason.STOP if request.stop and stop in (None, *request.stop) else FinishReason.END
+
+
+def _read_usage(answer: Any) -> tuple[int, int, int]:
+    """Prompt tokens, those of them that were cached, and tokens generated."""
+    try:
+        usage = answer["usage"]
+        details = usage.get("prompt_tokens_details") or {}
+        return int(usage["prompt_tokens"]), int(details.get("cached_tokens") or 0), int(usage["completion_tokens"])
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise RetryableError("the server's answer has no usage") from error

@@ -1,0 +1,41 @@
+"""Opening that is counted, so that a runtime can be shared by calls that each open it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+__all__ = ["SharedOpening"]
+
+
+class SharedOpening(ABC):
+    """What is opened again while it is open stays as it is, and is closed when the last one leaves."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._opening = anyio.Lock()
+
+    async def __aenter__(self) -> Self:
+        async with self._opening:
+            if self._users == 0:
+                await self._open()
+            self._users += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        if self._users == 0:
+            await self._close()
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Make ready for use. What it raises leaves nothing open."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Let go of everything."""

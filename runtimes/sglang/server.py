@@ -1,0 +1,122 @@
+"""What an SGLang server says of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+
+from runtimes.base import Capabilities, RequestRejected, RuntimeGone, ScoreRequest, TokenLabels
+from runtimes.http import JsonSession
+from runtimes.text import TextCodec
+from runtimes.tokens import PrefixTokens
+
+__all__ = ["Server", "meet_server"]
+
+_LARGEST_BATCH = 256
+_EMBEDDING_ROWS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that has answered.
+
+    A prompt may have fewer than ``prompt_limit`` tokens, and with what is generated ``context_length``;
+    token ids are below ``vocabulary_size``. ``has_head`` is True of reward models that give one score per text.
+    """
+
+    capabilities: Capabilities
+    tokens: PrefixTokens
+    context_length: int
+    prompt_limit: int
+    vocabulary_size: int
+    has_head: bool
+
+    def checked(self, tokens: list[int]) -> list[int]:
+        """The tokens of a prompt, if the server can take them: some of those that it cannot would end it.
+
+        Raises:
+            RequestRejected: there are none, too many, or ids outside the vocabulary.
+        """
+        if not tokens:
+            raise RequestRejected("the prompt is empty")
+        if len(tokens) >= self.prompt_limit:
+            raise RequestRejected(
+                f"the prompt has {len(tokens)} tokens; {self.capabilities.model} takes {self.prompt_limit - 1}"
+            )
+        if not 0 <= min(tokens) <= max(tokens) < self.vocabulary_size:
+            raise RequestRejected(f"the prompt has token ids outside the vocabulary of {self.vocabulary_size}")
+        return tokens
+
+    def labels(self, request: ScoreRequest) -> tuple[int, int]:
+        """The token ids that a request's scores are read from, good and bad.
+
+        Raises:
+            RequestRejected: it is not read from tokens, which is all that this server can do.
+        """
+        if not isinstance(request.readout, TokenLabels):
+            raise RequestRejected(
+                "a head of several rows cannot be read from an SGLang server; 'asyncsearch convert-reward' makes one "
+                "that can, and the local runtime reads it as it is"
+            )
+        return self.tokens.codec.label(request.readout.good), self.tokens.codec.label(request.readout.bad)
+
+
+async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_batch: int | None) -> Server:
+    """Ask a server what it is and what it can do, and load its tokenizer.
+
+    Raises:
+        RuntimeFailure: it does not answer, is no SGLang server, or its tokenizer cannot be read.
+    """
+    model = await session.get("/model_info")
+    settings = await session.get("/server_info")
+    loads = await session.get("/v1/loads")
+    try:
+        path, names = str(model["model_path"]), str(model["tokenizer_path"])
+        has_head = not model["is_generation"]
+        prompt_limit = int(settings["max_req_input_len"])
+        running = int(loads["loads"][0]["max_running_requests"])
+    except (TypeError, KeyError, IndexError, ValueError) as error:
+        raise RuntimeGone(f"{session.address} does not answer as an SGLang server of version 0.5 does") from error
+    codec, vocabulary_size = await to_thread.run_sync(_load_tokenizer, tokenizer or names)
+    config = await to_thread.run_sync(_read_config, Path(path))
+    vocabulary_size = int(config.get("vocab_size", vocabulary_size))
+    return Server(
+        capabilities=Capabilities(
+            model=path,
+            honours_seeds=bool(settings.get("enable_deterministic_inference")),
+            aborts=True,
+            largest_batch=largest_batch or min(running, _LARGEST_BATCH),
+            output_rows=_EMBEDDING_ROWS if has_head else vocabulary_size,
+            reward_format=config.get("reward_format"),
+            architecture=next(iter(model.get("architectures") or ()), None),
+        ),
+        tokens=PrefixTokens(codec),
+        context_length=int(settings.get("context_length") or config.get("max_position_embeddings") or prompt_limit),
+        prompt_limit=prompt_limit,
+        vocabulary_size=vocabulary_size,
+        has_head=has_head,
+    )
+
+
+def _load_tokenizer(name: str) -> tuple[TextCodec, int]:
+    from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import, and not needed to name a runtime
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RuntimeGone(f"the server's tokenizer {name!r} cannot be read here: {reason}") from error
+    return TextCodec(tokenizer), len(tokenizer)
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    """The model's configuration, where its directory can be read from here."""
+    try:
+        config: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config

@@ -1,0 +1,84 @@
+"""The client of OpenAI-like servers, against a scripted one that writes and scores the same by both protocols."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scripted_sglang import ScriptedServer
+
+from asyncsearch import Rebase, Run, Sampling, SolveOptions, load_problems, solve_dataset
+from runtimes.base import (
+    GenerateRequest,
+    GenerateResult,
+    HeadMean,
+    Prefix,
+    Request,
+    RequestRejected,
+    Result,
+    RuntimeFailure,
+    RuntimeGone,
+    ScoreRequest,
+)
+from runtimes.openai import OpenAIRuntime
+from runtimes.sglang import SglangRuntime
+
+pytestmark = pytest.mark.anyio
+
+
+async def solve_on(runtime: OpenAIRuntime | SglangRuntime) -> list[Run]:
+    problems = load_problems("arithmetic", limit=6)
+    strategies = [Rebase(width=4), Sampling(width=4)]
+    options = SolveOptions(reward_format="lines")
+    return await solve_dataset(problems, strategies, policy=runtime, reward=runtime, options=options)
+
+
+class Outcomes(dict[Request, Result | RuntimeFailure]):
+    def deliver(self, request: Request, outcome: Result | RuntimeFailure) -> None:
+        assert request not in self
+        self[request] = outcome
+
+
+async def test_both_protocols_give_the_same_trees(policy_directory: Path) -> None:
+    async with ScriptedServer(policy_directory).serve() as server:
+        native = await solve_on(SglangRuntime(server.address))
+        completions = await solve_on(OpenAIRuntime(f"{server.address}/v1"))
+    for one, other in zip(native, completions, strict=True):
+        assert other.failed == 0
+        for mine, its in zip(one.results(), other.results(), strict=True):
+            assert [candidate.text for candidate in mine.candidates] == [candidate.text for candidate in its.candidates]
+            for left, right in zip(mine.candidates, its.candidates, strict=True):
+                assert left.step_scores == pytest.approx(right.step_scores)
+
+
+async def test_samples_of_one_prompt_can_be_asked_for_at_once(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory)
+    async with server.serve(), OpenAIRuntime(f"{server.address}/v1", seeds=False, n_sampling=True) as runtime:
+        assert not runtime.capabilities.honours_seeds
+        root = Prefix("A problem.\n")
+        requests = [GenerateRequest(prefix=root, seed=seed, max_new_tokens=200) for seed in range(5)]
+        await runtime.generate(requests, outcomes.deliver)
+    results = [outcome for outcome in outcomes.values() if isinstance(outcome, GenerateResult)]
+    assert len(results) == 5
+    assert len(server.prompts) == 1
+    assert len({result.text for result in results}) > 1
+    assert sum(result.prompt_tokens - result.cached_tokens for result in results) == len(server.prompts[0])
+    with pytest.raises(ValueError, match="not both"):
+        OpenAIRuntime(server.address, n_sampling=True)
+
+
+async def test_what_it_cannot_do_is_said(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory)
+    async with server.serve():
+        async with OpenAIRuntime(f"{server.address}/v1") as runtime:
+            head = ScoreRequest(reads=(Prefix("x"),), readout=HeadMean())
+            await runtime.score([head], outcomes.deliver)
+            empty = GenerateRequest(prefix=Prefix(""), seed=0, max_new_tokens=5)
+            await runtime.generate([empty], outcomes.deliver)
+        with pytest.raises(RuntimeGone, match="404"):
+            async with OpenAIRuntime(server.address):
+                pass
+    assert "cannot be read through completions" in str(outcomes[head])
+    assert isinstance(outcomes[empty], RequestRejected)

@@ -1,0 +1,262 @@
+"""The SGLang client against a scripted server: what it sends, what it makes of faults, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import anyio
+import pytest
+from scripted_sglang import FAULTS, PROMPT_LIMIT, ScriptedServer
+
+from asyncsearch import Problem, Rebase, Run, Sampling, SolveOptions, load_problems, solve_dataset
+from asyncsearch.errors import ModelError
+from runtimes.base import (
+    FinishReason,
+    GenerateRequest,
+    GenerateResult,
+    Prefix,
+    Request,
+    RequestAborted,
+    RequestRejected,
+    Result,
+    RuntimeFailure,
+    RuntimeGone,
+    ScoreRequest,
+    ScoreResult,
+    TokenLabels,
+)
+from runtimes.pool import RuntimePool
+from runtimes.sglang import SglangRuntime
+
+pytestmark = pytest.mark.anyio
+
+LABELS = TokenLabels(good="+", bad="-")
+
+
+class Outcomes(dict[Request, Result | RuntimeFailure]):
+    """Delivered outcomes; a second one for the same request is an error."""
+
+    def deliver(self, request: Request, outcome: Result | RuntimeFailure) -> None:
+        assert request not in self
+        self[request] = outcome
+
+
+def generate_request(prefix: Prefix, seed: int = 0, *, tokens: int = 200, stop: bool = True) -> GenerateRequest:
+    stops = (f"Step {prefix.full_text().count('Step ') + 2}",) if stop else ()
+    return GenerateRequest(prefix=prefix, seed=seed, max_new_tokens=tokens, stop=stops)
+
+
+def score_request(prefix: Prefix, *steps: str) -> ScoreRequest:
+    reads: list[Prefix] = []
+    for step in steps:
+        prefix = prefix.extend(step)
+        reads.append(prefix)
+    return ScoreRequest(reads=tuple(reads), readout=LABELS)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - it is another program's state, as it were
+            await anyio.sleep(0.01)
+
+
+async def solve_on(servers: Sequence[ScriptedServer], *, deadline: float = 60.0) -> list[Run]:
+    problems = [Problem(id=f"p{n}", text=one.text) for n, one in enumerate(load_problems("arithmetic", limit=12))]
+    pool = RuntimePool([SglangRuntime(one.address, deadline_seconds=deadline) for one in servers], probe_seconds=0.05)
+    strategies = [Rebase(width=8), Sampling(width=4)]
+    return await solve_dataset(
+        problems, strategies, policy=pool, reward=pool, options=SolveOptions(reward_format="lines")
+    )
+
+
+async def test_faults_of_every_kind_change_no_answer(policy_directory: Path) -> None:
+    tasks_before = len(asyncio.all_tasks())
+    async with ScriptedServer(policy_directory).serve() as server:
+        sound = await solve_on([server])
+    async with ScriptedServer(policy_directory, share=0.2).serve() as server:
+        faulty = await solve_on([server], deadline=1.0)
+        assert set(server.calls) == {*FAULTS, "answered"}
+        share = 1 - server.calls["answered"] / server.calls.total()
+        assert 0.1 < share < 0.3
+    for one, other in zip(sound, faulty, strict=True):
+        assert one.failed == 0
+        assert [result.candidates for result in one.results()] == [result.candidates for result in other.results()]
+    lanes = faulty[0].statistics
+    assert lanes.generate.retries > 0
+    assert lanes.score.retries > 0
+    assert lanes.generate.failed == lanes.score.failed == 0
+    # The server's own tasks end when their connections do.
+    await until(lambda: len(asyncio.all_tasks()) == tasks_before)
+
+
+async def test_a_prefix_is_computed_once_for_all_its_forks(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory).serve() as server, SglangRuntime(server.address) as runtime:
+        root = Prefix("A bakery has 250 rolls. It sells 31. How many rolls does it have now?\n")
+        await runtime.generate([generate_request(root, seed) for seed in range(16)], outcomes.deliver)
+        results = [result for result in outcomes.values() if isinstance(result, GenerateResult)]
+        assert len(results) == 16
+        assert len(server.prompts) == 17  # one more, ahead of the others
+        prompt = results[0].prompt_tokens
+        assert sum(result.prompt_tokens - result.cached_tokens for result in results) == prompt + 16
+        # What continues a generation is held by the server already.
+        await runtime.generate([generate_request(results[0].prefix, seed) for seed in range(4)], outcomes.deliver)
+        assert len(server.prompts) == 21
+
+
+async def test_scores_read_nothing_before_the_first_new_tag(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory).serve() as server, SglangRuntime(server.address) as runtime:
+        root = Prefix("A problem.\n")
+        whole = score_request(root, "Step 1: 1 + 1 = 2\n", "Step 2: 2 + 1 = 3\n", "Step 3: 3 + 1 = 4\n")
+        await runtime.score([whole], outcomes.deliver)
+        together = outcomes[whole]
+        assert isinstance(together, ScoreResult)
+        assert server.batches == [1]
+        for index, segment in enumerate(whole.reads):
+            alone = ScoreRequest(reads=(segment,), readout=LABELS)
+            await runtime.score([alone], outcomes.deliver)
+            result = outcomes[alone]
+            assert isinstance(result, ScoreResult)
+            assert result.scores == (together.scores[index],)
+
+
+async def test_what_would_kill_a_server_is_not_sent(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory).serve() as server, SglangRuntime(server.address) as runtime:
+        bad: list[Request] = [
+            generate_request(Prefix("")),
+            generate_request(Prefix("x", token_ids=(5, 100_000))),
+            generate_request(Prefix("x", token_ids=(-1,))),
+            generate_request(Prefix("x", token_ids=(5,) * PROMPT_LIMIT)),
+            generate_request(Prefix("fine"), tokens=0),
+        ]
+        await runtime.generate([one for one in bad if isinstance(one, GenerateRequest)], outcomes.deliver)
+        empty = score_request(Prefix(""), "")
+        await runtime.score([empty], outcomes.deliver)
+        assert server.prompts == []
+    assert all(isinstance(outcomes[request], RequestRejected) for request in [*bad, empty])
+    assert "takes 505" in str(outcomes[bad[3]])
+
+
+async def test_what_does_not_fit_the_context_is_shortened(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory).serve() as server, SglangRuntime(server.address) as runtime:
+        request = generate_request(Prefix("x", token_ids=(5,) * (PROMPT_LIMIT - 1)), tokens=400, stop=False)
+        await runtime.generate([request], outcomes.deliver)
+    result = outcomes[request]
+    assert isinstance(result, GenerateResult)
+    assert result.finish is FinishReason.CONTEXT
+    assert result.generated_tokens == 512 - (PROMPT_LIMIT - 1)
+
+
+async def test_one_bad_text_fails_alone(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory, reject=lambda tokens: tokens == [3, 77])
+    async with server.serve(), SglangRuntime(server.address) as runtime:
+        requests = [score_request(Prefix("A problem.\n"), f"Step 1: {n}\n") for n in range(10)]
+        bad = ScoreRequest(reads=(Prefix("", token_ids=(3, 77)),), readout=LABELS)
+        await runtime.score([*requests[:7], bad, *requests[7:]], outcomes.deliver)
+    assert all(isinstance(outcomes[request], ScoreResult) for request in requests)
+    assert isinstance(outcomes[bad], RequestRejected)
+    assert "one of the texts is bad" in str(outcomes[bad])
+
+
+async def test_leaving_aborts_what_is_in_flight(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory, held=True).serve() as server, SglangRuntime(server.address) as runtime:
+        requests = [generate_request(Prefix(f"problem {n}\n")) for n in range(5)]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runtime.generate, requests, outcomes.deliver)
+            await until(lambda: len(server.running) == 5)
+            first = set(server.running)
+            await runtime.abort(requests[:2])
+            await until(lambda: len(server.running) == 3)
+            assert set(server.aborted) == first - set(server.running)
+            assert [type(outcomes[request]) for request in requests[:2]] == [RequestAborted] * 2
+            tasks.cancel_scope.cancel()
+        assert set(server.aborted) == first
+        await until(lambda: not server.running)
+    assert len(outcomes) == 2
+
+
+async def test_a_problem_stays_on_one_server(policy_directory: Path) -> None:
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(ScriptedServer(policy_directory).serve()) for _ in range(3)]
+        *policies, reward = (SglangRuntime(server.address) for server in servers)
+        run = await solve_dataset(
+            load_problems("arithmetic", limit=12),
+            Rebase(width=8),
+            policy=RuntimePool(policies),
+            reward=reward,
+            options=SolveOptions(reward_format="lines"),
+        )
+    assert run.failed == 0
+    asked = [
+        {str(server.tokenizer.decode(prompt)).partition("\n")[0] for prompt in server.prompts} for server in servers[:2]
+    ]
+    assert not asked[0] & asked[1]
+    assert min(map(len, asked)) > 3
+
+
+async def test_the_work_of_a_dead_server_moves_until_it_is_back(policy_directory: Path) -> None:
+    async with AsyncExitStack() as stack:
+        steady = await stack.enter_async_context(ScriptedServer(policy_directory).serve())
+        fragile = ScriptedServer(policy_directory, held=True)
+        outcomes = Outcomes()
+        requests = [generate_request(Prefix(f"problem {n}\n")) for n in range(8)]
+        async with AsyncExitStack() as life:
+            await life.enter_async_context(fragile.serve())
+            port = int(fragile.address.rpartition(":")[2])
+            members = [SglangRuntime(steady.address), SglangRuntime(fragile.address)]
+            pool = await stack.enter_async_context(RuntimePool(members, probe_seconds=0.02))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pool.generate, requests, outcomes.deliver)
+                await until(lambda: len(fragile.running) == 4)
+                fragile.reject = lambda _: True
+                tasks.start_soon(life.aclose)
+        assert len(outcomes) == 8
+        assert all(isinstance(outcome, GenerateResult) for outcome in outcomes.values())
+        before = len(fragile.prompts)
+        fragile.held, fragile.reject = False, lambda _: False
+        await stack.enter_async_context(fragile.serve(port))
+        while len(fragile.prompts) == before:
+            more = [generate_request(Prefix(f"another {n}\n")) for n in range(4)]
+            await pool.generate(more, outcomes.deliver)
+            assert all(isinstance(outcomes[request], GenerateResult) for request in more)
+
+
+async def test_requests_wait_for_the_only_server(policy_directory: Path) -> None:
+    server, outcomes = ScriptedServer(policy_directory), Outcomes()
+    async with AsyncExitStack() as stack:
+        async with server.serve():
+            port = int(server.address.rpartition(":")[2])
+            pool = await stack.enter_async_context(RuntimePool([SglangRuntime(server.address)], probe_seconds=0.02))
+        request = generate_request(Prefix("problem\n"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pool.generate, [request], outcomes.deliver)
+            await anyio.wait_all_tasks_blocked()
+            assert not outcomes
+            await stack.enter_async_context(server.serve(port))
+        assert isinstance(outcomes[request], GenerateResult)
+
+
+async def test_patience_ends(policy_directory: Path) -> None:
+    server, outcomes = ScriptedServer(policy_directory), Outcomes()
+    async with AsyncExitStack() as stack:
+        async with server.serve():
+            members = [SglangRuntime(server.address)]
+            pool = await stack.enter_async_context(RuntimePool(members, patience_seconds=0.2, probe_seconds=0.02))
+        request = generate_request(Prefix("problem\n"))
+        await pool.generate([request], outcomes.deliver)
+    assert isinstance(outcomes[request], RuntimeGone)
+
+
+async def test_what_is_no_server_is_said_so() -> None:
+    with pytest.raises(ModelError, match="cannot be reached"):
+        await solve_dataset([], Sampling(scored=False), policy="sglang:127.0.0.1:9")
+    with pytest.raises(ModelError, match="is no address"):
+        await solve_dataset([], Sampling(scored=False), policy="sglang:http://[")

@@ -85,7 +85,8 @@ class JsonSession:
         except aiohttp.InvalidURL as error:
             raise RuntimeGone(f"{self.address!r} is no address of a server, as http://127.0.0.1:30000 is") from error
         except aiohttp.ClientConnectionError as error:
-            raise ServerUnreachable(f"{where} cannot be reached: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise ServerUnreachable(f"{where} cannot be reached: {reason}") from error
         except aiohttp.ClientError as error:  # a body cut short, above all
             raise RetryableError(f"{where} broke off its answer: {error}") from error
         if not 200 <= status < 300:

@@ -79,30 +79,19 @@ class OpenAIRuntime(SharedOpening):
         self._n_sampling = n_sampling
         self._largest_batch = largest_batch
         self._stack = AsyncExitStack()
-        self._capabilities: Capabilities | None = None
         self._scopes: dict[Request, anyio.CancelScope] = {}
 
     def __repr__(self) -> str:
         return f"OpenAIRuntime({self.address!r})"
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server is taken to do; known once the runtime is open."""
-        if self._capabilities is None:
-            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        return self._capabilities
-
-    async def _open(self) -> None:
+    async def _open(self) -> Capabilities:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._session)
             model = self._model or await self._first_model()
-            self._capabilities = Capabilities(
-                model=model, honours_seeds=self._seeds, aborts=True, largest_batch=self._largest_batch
-            )
             self._stack = stack.pop_all()
+        return Capabilities(model=model, honours_seeds=self._seeds, aborts=True, largest_batch=self._largest_batch)
 
     async def _close(self) -> None:
-        self._capabilities = None
         await self._stack.aclose()
 
     async def _first_model(self) -> str:

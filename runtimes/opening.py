@@ -8,20 +8,30 @@ from typing import Self
 
 import anyio
 
+from runtimes.base import Capabilities, RuntimeGone
+
 __all__ = ["SharedOpening"]
 
 
 class SharedOpening(ABC):
-    """What is opened again while it is open stays as it is, and is closed when the last one leaves."""
+    """A runtime that, opened again while it is open, stays as it is, and is closed when the last one leaves."""
 
     def __init__(self) -> None:
         self._users = 0
         self._opening = anyio.Lock()
+        self._capabilities: Capabilities | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the runtime can do; known once it is open."""
+        if self._capabilities is None:
+            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
+        return self._capabilities
 
     async def __aenter__(self) -> Self:
         async with self._opening:
             if self._users == 0:
-                await self._open()
+                self._capabilities = await self._open()
             self._users += 1
         return self
 
@@ -30,11 +40,12 @@ class SharedOpening(ABC):
     ) -> None:
         self._users -= 1
         if self._users == 0:
+            self._capabilities = None
             await self._close()
 
     @abstractmethod
-    async def _open(self) -> None:
-        """Make ready for use. What it raises leaves nothing open."""
+    async def _open(self) -> Capabilities:
+        """Make ready for use, and say what can be done. What it raises leaves nothing open."""
 
     @abstractmethod
     async def _close(self) -> None:

@@ -86,19 +86,11 @@ class RuntimePool(SharedOpening):
         self._stack = AsyncExitStack()
         self._probes: TaskGroup | None = None
         self._back = anyio.Event()
-        self._capabilities: Capabilities | None = None
 
     def __repr__(self) -> str:
         return f"RuntimePool({[member.runtime for member in self._members]})"
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What all servers can do together; known once the pool is open."""
-        if self._capabilities is None:
-            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        return self._capabilities
-
-    async def _open(self) -> None:
+    async def _open(self) -> Capabilities:
         """Open every server that answers; one is enough.
 
         Raises:
@@ -116,21 +108,20 @@ class RuntimePool(SharedOpening):
                 raise RuntimeGone(str(failure)) from failure
             if len({one.model for one in live}) > 1:
                 raise RuntimeGone(f"the servers serve different models: {', '.join(sorted(one.model for one in live))}")
-            self._capabilities = replace(
-                live[0],
-                honours_seeds=all(one.honours_seeds for one in live),
-                aborts=all(one.aborts for one in live),
-                largest_batch=live[0].largest_batch * len(self._members),
-            )
             self._probes = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(self._probes.cancel_scope.cancel)
             for member in self._members:
                 if not member.up:
                     self._leave_out(member)
             self._stack = stack.pop_all()
+        return replace(
+            live[0],
+            honours_seeds=all(one.honours_seeds for one in live),
+            aborts=all(one.aborts for one in live),
+            largest_batch=live[0].largest_batch * len(self._members),
+        )
 
     async def _close(self) -> None:
-        self._capabilities = None
         await self._stack.aclose()
         self._probes = None
         for member in self._members:

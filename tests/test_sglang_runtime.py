@@ -258,5 +258,7 @@ async def test_patience_ends(policy_directory: Path) -> None:
 async def test_what_is_no_server_is_said_so() -> None:
     with pytest.raises(ModelError, match="cannot be reached"):
         await solve_dataset([], Sampling(scored=False), policy="sglang:127.0.0.1:9")
+    with pytest.raises(ModelError, match="names no server"):
+        await solve_dataset([], Sampling(scored=False), policy="sglang:,")
     with pytest.raises(ModelError, match="is no address"):
         await solve_dataset([], Sampling(scored=False), policy="sglang:http://[")

@@ -74,31 +74,22 @@ class LocalRuntime(SharedOpening):
         self._cache_bytes = cache_bytes
         self._trust_remote_code = trust_remote_code
         self._engine: Engine | None = None
-        self._capabilities: Capabilities | None = None
         self._turn = anyio.Lock()
         self._delivers: dict[Request, Deliver] = {}
 
     def __repr__(self) -> str:
         return f"LocalRuntime({str(self.directory)!r})"
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model can do; known once the runtime is open."""
-        if self._capabilities is None:
-            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        return self._capabilities
-
-    async def _open(self) -> None:
+    async def _open(self) -> Capabilities:
         """Load the model.
 
         Raises:
             ModelLoadError: the directory holds none that can be served.
         """
-        await to_thread.run_sync(self._load)
+        return await to_thread.run_sync(self._load)
 
     async def _close(self) -> None:
         self._engine = None
-        self._capabilities = None
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -149,7 +140,7 @@ class LocalRuntime(SharedOpening):
             for request, deliver in delivers.items():
                 deliver(request, RuntimeGone(gone, request=request))
 
-    def _load(self) -> None:
+    def _load(self) -> Capabilities:
         model, tokenizer = load_model(
             self.directory, dtype=self._dtype, device=self._device, trust_remote_code=self._trust_remote_code
         )
@@ -168,7 +159,7 @@ class LocalRuntime(SharedOpening):
             cache_bytes=self._cache_bytes,
         )
         head = model.get_output_embeddings()
-        self._capabilities = Capabilities(
+        return Capabilities(
             model=str(self.directory),
             honours_seeds=model.dtype == torch.float64,
             aborts=True,

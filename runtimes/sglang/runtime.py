@@ -124,12 +124,7 @@ class SglangRuntime(SharedOpening):
     def __repr__(self) -> str:
         return f"SglangRuntime({self.address!r})"
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server can do; known once the runtime is open."""
-        return self._opened().capabilities
-
-    async def _open(self) -> None:
+    async def _open(self) -> Capabilities:
         """Ask the server what it is, and load its tokenizer.
 
         Raises:
@@ -142,6 +137,7 @@ class SglangRuntime(SharedOpening):
                 self._session, tokenizer=self._tokenizer, largest_batch=self._largest_batch
             )
             self._stack = stack.pop_all()
+        return self._server.capabilities
 
     async def _close(self) -> None:
         self._server = None

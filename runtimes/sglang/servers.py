@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from runtimes.base import RuntimeGone
 from runtimes.pool import RuntimePool
 from runtimes.sglang.runtime import SglangRuntime
 
@@ -17,9 +18,14 @@ def sglang_servers(addresses: str) -> RuntimePool:
     """One runtime over the servers at some addresses, separated by commas; one may be an sglang-router.
 
     A key is taken from the environment, see `API_KEY_VARIABLE`.
+
+    Raises:
+        RuntimeGone: there is no address.
     """
     api_key = os.environ.get(API_KEY_VARIABLE)
     servers = [address.strip() for address in addresses.split(",") if address.strip()]
+    if not servers:
+        raise RuntimeGone(f"{addresses!r} names no server; write sglang:http://127.0.0.1:30000")
     return RuntimePool([SglangRuntime(_with_scheme(address), api_key=api_key) for address in servers])
 
 

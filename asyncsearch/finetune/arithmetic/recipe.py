@@ -75,8 +75,8 @@ class Recipe:
     drill_length: int = 8
     pupil_drills: int = 33_000
     pupil: TrainingOptions = TrainingOptions(steps=1500, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
-    policy_drills: int = 38_500
-    policy: TrainingOptions = TrainingOptions(steps=2200, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    policy_drills: int = 52_500
+    policy: TrainingOptions = TrainingOptions(steps=3000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     graduate_drills: int = 70_000
     graduate: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     expert_drills: int = 10_000

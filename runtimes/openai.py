@@ -168,11 +168,13 @@ class OpenAIRuntime(SharedOpening):
         scope = self._scopes[request] = anyio.CancelScope()
         try:
             with scope:
-                scores, tokens, cached = [], 0, 0
+                scores, tokens, new = [], 0, 0
                 for read in request.reads:
                     score, tokens, cached = await self._score_after(read.full_text(), request)
                     scores.append(score)
-                deliver(request, ScoreResult(scores=tuple(scores), prompt_tokens=tokens, cached_tokens=cached))
+                    new += tokens - cached
+                cached_tokens = max(tokens - new, 0)
+                deliver(request, ScoreResult(scores=tuple(scores), prompt_tokens=tokens, cached_tokens=cached_tokens))
                 return
             deliver(request, RequestAborted("aborted", request=request))
         except RuntimeFailure as failure:

@@ -18,6 +18,7 @@ from runtimes.base import (
     GenerateRequest,
     Prefix,
     Request,
+    RequestAborted,
     Result,
     Runtime,
     RuntimeFailure,
@@ -71,7 +72,8 @@ class RuntimePool(SharedOpening):
 
     Args:
         runtimes: servers of the same model.
-        patience_seconds: how long requests wait while no server can be reached.
+        patience_seconds: how long requests wait while no server can be reached. Those after them fail at once, until
+            one is back.
         probe_seconds: pause between two probes.
     """
 
@@ -86,6 +88,8 @@ class RuntimePool(SharedOpening):
         self._stack = AsyncExitStack()
         self._probes: TaskGroup | None = None
         self._back = anyio.Event()
+        self._given_up = False
+        self._waiting: dict[Request, Deliver] = {}
 
     def __repr__(self) -> str:
         return f"RuntimePool({[member.runtime for member in self._members]})"
@@ -141,6 +145,9 @@ class RuntimePool(SharedOpening):
 
     async def abort(self, requests: Sequence[Request]) -> None:
         """See `runtimes.base.Runtime.abort`."""
+        for request in requests:
+            if (deliver := self._waiting.pop(request, None)) is not None:
+                deliver(request, RequestAborted("aborted", request=request))
         async with anyio.create_task_group() as tasks:
             for member in self._members:
                 if member.up:
@@ -150,11 +157,8 @@ class RuntimePool(SharedOpening):
         """Send requests to their servers; those whose server is gone are sent again to another."""
         if self._capabilities is None:
             raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        if not await self._wait_for_a_server():
-            for request in requests:
-                message = f"no server could be reached for {self._patience_seconds:g} s"
-                deliver(request, RuntimeGone(message, request=request))
-            return
+        if not any(member.up for member in self._members):
+            requests = await self._wait_for_a_server(requests, deliver)
         groups: dict[_Member, list[RequestT]] = {}
         for request in requests:
             member = self._member_for(request)
@@ -201,12 +205,24 @@ class RuntimePool(SharedOpening):
             home = self._homes[root] = idlest
         return home
 
-    async def _wait_for_a_server(self) -> bool:
-        """Wait until a server is up; False if none is for too long."""
-        with anyio.move_on_after(self._patience_seconds):
-            while not any(member.up for member in self._members):
-                await self._back.wait()
-        return any(member.up for member in self._members)
+    async def _wait_for_a_server(self, requests: Sequence[RequestT], deliver: Deliver) -> Sequence[RequestT]:
+        """Wait until a server is up, and return what is to be sent then: nothing if none is for too long."""
+        self._waiting.update(dict.fromkeys(requests, deliver))
+        try:
+            with anyio.move_on_after(0 if self._given_up else self._patience_seconds):
+                while not any(member.up for member in self._members):
+                    await self._back.wait()
+            left = [request for request in requests if request in self._waiting]
+        finally:
+            for request in requests:
+                self._waiting.pop(request, None)
+        if any(member.up for member in self._members):
+            return left
+        self._given_up = True
+        for request in left:
+            message = f"no server could be reached for {self._patience_seconds:g} s"
+            deliver(request, RuntimeGone(message, request=request))
+        return []
 
     def _leave_out(self, member: _Member) -> None:
         """Send nothing to a server any more, and probe it until it is back."""
@@ -225,7 +241,7 @@ class RuntimePool(SharedOpening):
                     await self._open_member(member, self._stack)
                 await member.runtime.probe()
                 member.up = True
-        member.being_probed = False
+        member.being_probed = self._given_up = False
         _log.warning("%r is back", member.runtime)
         self._back.set()
         self._back = anyio.Event()

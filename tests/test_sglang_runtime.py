@@ -248,11 +248,36 @@ async def test_patience_ends(policy_directory: Path) -> None:
     server, outcomes = ScriptedServer(policy_directory), Outcomes()
     async with AsyncExitStack() as stack:
         async with server.serve():
+            port = int(server.address.rpartition(":")[2])
             members = [SglangRuntime(server.address)]
             pool = await stack.enter_async_context(RuntimePool(members, patience_seconds=0.2, probe_seconds=0.02))
         request = generate_request(Prefix("problem\n"))
         await pool.generate([request], outcomes.deliver)
-    assert isinstance(outcomes[request], RuntimeGone)
+        assert isinstance(outcomes[request], RuntimeGone)
+        # Nobody waits for what has been given up, but when it is back it is used again.
+        again = generate_request(Prefix("problem\n"))
+        await pool.generate([again], outcomes.deliver)
+        assert isinstance(outcomes[again], RuntimeGone)
+        await stack.enter_async_context(server.serve(port))
+        while not any(isinstance(outcome, GenerateResult) for outcome in outcomes.values()):
+            await pool.generate([generate_request(Prefix("problem\n"))], outcomes.deliver)
+
+
+async def test_what_waits_for_a_server_can_be_given_up(policy_directory: Path) -> None:
+    server, outcomes = ScriptedServer(policy_directory), Outcomes()
+    async with AsyncExitStack() as stack:
+        async with server.serve():
+            port = int(server.address.rpartition(":")[2])
+            pool = await stack.enter_async_context(RuntimePool([SglangRuntime(server.address)], probe_seconds=0.02))
+        given_up, kept = (generate_request(Prefix(f"problem {number}\n")) for number in range(2))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pool.generate, [given_up, kept], outcomes.deliver)
+            await until(lambda: given_up in pool._waiting)
+            await pool.abort([given_up])
+            assert isinstance(outcomes[given_up], RequestAborted)
+            await stack.enter_async_context(server.serve(port))
+        assert isinstance(outcomes[kept], GenerateResult)
+        assert len(server.prompts) == 1
 
 
 async def test_what_is_no_server_is_said_so() -> None:

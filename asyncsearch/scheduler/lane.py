@@ -164,7 +164,7 @@ class Lane(Generic[RequestT, ResultT]):
         self._counters.pausing += 1
         try:
             await anyio.sleep(seconds)
-        except BaseException:
+        except anyio.get_cancelled_exc_class():
             self._counters.withdrawn += 1
             raise
         finally:

@@ -150,7 +150,9 @@ def main(
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 7,
 ) -> None:
     """Print the table."""
-    Console().print(anyio.run(measure, address, sequences, repeats))
+    console = Console()
+    # Ten columns do not fit into what is assumed where the output is no terminal.
+    Console(width=max(console.width, 140)).print(anyio.run(measure, address, sequences, repeats))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import orjson
 
 from runtimes.base import RequestRejected, RetryableError, RuntimeGone, ServerUnreachable
 
-__all__ = ["JsonSession"]
+__all__ = ["JsonSession", "split_addresses"]
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_WORDS = 300
@@ -101,6 +101,18 @@ class JsonSession:
             told = value["error"].get("code") if isinstance(value["error"], dict) else None
             raise _failure(where, told if isinstance(told, int) else 500, answer)
         return value
+
+
+def split_addresses(addresses: str) -> list[str]:
+    """Servers' addresses, separated by commas; one without a scheme is taken for http.
+
+    Raises:
+        RuntimeGone: there is none.
+    """
+    found = [address.strip().rstrip("/") for address in addresses.split(",") if address.strip()]
+    if not found:
+        raise RuntimeGone(f"{addresses!r} names no server; write one as http://127.0.0.1:30000")
+    return [address if "://" in address else f"http://{address}" for address in found]
 
 
 def _failure(where: str, status: int, answer: bytes) -> Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -27,17 +27,21 @@ from runtimes.base import (
     TokenLabels,
     failure_concerning,
 )
-from runtimes.http import JsonSession
+from runtimes.http import JsonSession, split_addresses
 from runtimes.opening import SharedOpening
+from runtimes.pool import RuntimePool
 
-__all__ = ["API_KEY_VARIABLE", "OpenAIRuntime", "openai_server"]
+__all__ = ["API_KEY_VARIABLE", "OpenAIRuntime", "openai_servers"]
 
 API_KEY_VARIABLE = "OPENAI_API_KEY"
 """The environment variable that holds the key, where the server wants one."""
 
 _LARGEST_BATCH = 64
+_ENDING = "does the address end in /v1, and is the key right?"
 _TOP_LOG_PROBABILITIES = 5
 """The most that every server gives."""
+_HONOURS_SEEDS = "vllm"
+"""What a server says owns its models where it is known to give equal text for equal seeds. SGLang ignores seeds."""
 
 
 class OpenAIRuntime(SharedOpening):
@@ -51,7 +55,8 @@ class OpenAIRuntime(SharedOpening):
         address: up to where ``/completions`` follows, as ``http://127.0.0.1:8000/v1``.
         model: its name on the server; by default the first that the server lists.
         api_key: sent as a bearer token; never shown.
-        seeds: whether the server takes seeds, and gives equal text for equal ones.
+        seeds: whether equal seeds give equal text; by default they are sent, and relied on if the server is vLLM. False
+            for a server that refuses them.
         n_sampling: ask for several samples of one prompt in one request. Then there can be no seeds, but where a
             prompt is paid for by the request it is paid for once.
         largest_batch: requests that are useful in flight.
@@ -64,7 +69,7 @@ class OpenAIRuntime(SharedOpening):
         *,
         model: str | None = None,
         api_key: str | None = None,
-        seeds: bool = True,
+        seeds: bool | None = None,
         n_sampling: bool = False,
         largest_batch: int = _LARGEST_BATCH,
         deadline_seconds: float = 600.0,
@@ -75,7 +80,7 @@ class OpenAIRuntime(SharedOpening):
         self.address = address
         self._session = JsonSession(address, api_key=api_key, deadline_seconds=deadline_seconds)
         self._model = model
-        self._seeds = seeds
+        self._seeds = False if n_sampling else seeds
         self._n_sampling = n_sampling
         self._largest_batch = largest_batch
         self._stack = AsyncExitStack()
@@ -87,18 +92,27 @@ class OpenAIRuntime(SharedOpening):
     async def _open(self) -> Capabilities:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._session)
-            model = self._model or await self._first_model()
+            first, owner = await self._first_model()
             self._stack = stack.pop_all()
-        return Capabilities(model=model, honours_seeds=self._seeds, aborts=True, largest_batch=self._largest_batch)
+        return Capabilities(
+            model=self._model or first,
+            honours_seeds=owner == _HONOURS_SEEDS if self._seeds is None else self._seeds,
+            aborts=True,
+            largest_batch=self._largest_batch,
+        )
 
     async def _close(self) -> None:
         await self._stack.aclose()
 
-    async def _first_model(self) -> str:
+    async def _first_model(self) -> tuple[str, str]:
+        """The name of a model on the server, and who the server says owns it."""
         try:
-            return str((await self._session.get("/models"))["data"][0]["id"])
-        except (TypeError, KeyError, IndexError) as error:
-            raise RuntimeGone(f"{self.address} lists no models; does its address end in /v1?") from error
+            model = (await self._session.get("/models"))["data"][0]
+            return str(model["id"]), str(model.get("owned_by"))
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            raise RuntimeGone(f"{self.address} lists no models; {_ENDING}") from error
+        except RuntimeGone as failure:
+            raise RuntimeGone(f"{failure}; {_ENDING}") from failure
 
     async def probe(self) -> None:
         """Return if the server answers.
@@ -143,7 +157,7 @@ class OpenAIRuntime(SharedOpening):
         }
         if request.stop:
             body["stop"] = list(request.stop)
-        if self._seeds:
+        if self._seeds is not False:
             body["seed"] = request.seed % 2**31
         scope = anyio.CancelScope()
         # Of several in one request none can be given up alone.
@@ -198,22 +212,35 @@ class OpenAIRuntime(SharedOpening):
         )
         try:
             likeliest: dict[str, float] = answer["choices"][0]["logprobs"]["top_logprobs"][0]
-            found = {token.strip(): float(value) for token, value in likeliest.items()}
+            found = {token: float(value) for token, value in likeliest.items()}
         except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
             raise RequestRejected(
                 f"{self.address} gives no log-probabilities, and scores are read from them"
             ) from error
-        good, bad = (found.get(label, -math.inf) for label in (request.readout.good, request.readout.bad))
+        good, bad = (_log_probability(found, label) for label in (request.readout.good, request.readout.bad))
         if math.isnan(good) or math.isnan(bad) or good == bad == -math.inf:
             raise RequestRejected(f"neither label is among the {_TOP_LOG_PROBABILITIES} likeliest tokens after a step")
         prompt, cached, _ = _read_usage(answer)
         return (1 / (1 + math.exp(min(bad - good, 700.0))) if good > -math.inf else 0.0), prompt, cached
 
 
-def openai_server(address: str) -> OpenAIRuntime:
-    """A runtime over ``URL`` or ``URL#MODEL``; a key is taken from the environment, see `API_KEY_VARIABLE`."""
-    url, _, model = address.partition("#")
-    return OpenAIRuntime(url.rstrip("/"), model=model or None, api_key=os.environ.get(API_KEY_VARIABLE))
+def openai_servers(addresses: str) -> RuntimePool:
+    """One runtime over servers of one model, each ``URL`` or ``URL#MODEL``, separated by commas.
+
+    A key is taken from the environment, see `API_KEY_VARIABLE`.
+
+    Raises:
+        RuntimeGone: there is no address.
+    """
+    api_key = os.environ.get(API_KEY_VARIABLE)
+    servers = [address.partition("#") for address in split_addresses(addresses)]
+    return RuntimePool([OpenAIRuntime(url, model=model or None, api_key=api_key) for url, _, model in servers])
+
+
+def _log_probability(found: Mapping[str, float], label: str) -> float:
+    """That of a label, which some servers spell with the space that a tokenizer puts before it."""
+    spelled = (value for token, value in found.items() if token.strip() == label)
+    return found[label] if label in found else max(spelled, default=-math.inf)
 
 
 def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[GenerateResult]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from outcomes import Outcomes
 from scripted_sglang import ScriptedServer
 
 from asyncsearch import Rebase, Run, Sampling, SolveOptions, load_problems, solve_dataset
 from runtimes.base import (
     GenerateRequest,
-    GenerateResult,
     HeadMean,
     Prefix,
-    Request,
     RequestRejected,
-    Result,
-    RuntimeFailure,
     RuntimeGone,
     ScoreRequest,
 )
@@ -31,12 +28,6 @@ async def solve_on(runtime: OpenAIRuntime | SglangRuntime) -> list[Run]:
     strategies = [Rebase(width=4), Sampling(width=4)]
     options = SolveOptions(reward_format="lines")
     return await solve_dataset(problems, strategies, policy=runtime, reward=runtime, options=options)
-
-
-class Outcomes(dict[Request, Result | RuntimeFailure]):
-    def deliver(self, request: Request, outcome: Result | RuntimeFailure) -> None:
-        assert request not in self
-        self[request] = outcome
 
 
 async def test_both_protocols_give_the_same_trees(policy_directory: Path) -> None:
@@ -59,13 +50,12 @@ async def test_samples_of_one_prompt_can_be_asked_for_at_once(policy_directory: 
         root = Prefix("A problem.\n")
         requests = [GenerateRequest(prefix=root, seed=seed, max_new_tokens=200) for seed in range(5)]
         await runtime.generate(requests, outcomes.deliver)
-    results = [outcome for outcome in outcomes.values() if isinstance(outcome, GenerateResult)]
-    assert len(results) == 5
+    results = [outcomes.generated(request) for request in requests]
     assert len(server.prompts) == 1
     assert len({result.text for result in results}) > 1
     assert sum(result.prompt_tokens - result.cached_tokens for result in results) == len(server.prompts[0])
     with pytest.raises(ValueError, match="not both"):
-        OpenAIRuntime(server.address, n_sampling=True)
+        OpenAIRuntime(server.address, seeds=True, n_sampling=True)
 
 
 async def test_what_it_cannot_do_is_said(policy_directory: Path) -> None:

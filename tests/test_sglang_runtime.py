@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from outcomes import Outcomes
 from scripted_sglang import FAULTS, PROMPT_LIMIT, ScriptedServer
 
 from asyncsearch import Problem, Rebase, Run, Sampling, SolveOptions, load_problems, solve_dataset
@@ -21,8 +22,6 @@ from runtimes.base import (
     Request,
     RequestAborted,
     RequestRejected,
-    Result,
-    RuntimeFailure,
     RuntimeGone,
     ScoreRequest,
     ScoreResult,
@@ -34,14 +33,6 @@ from runtimes.sglang import SglangRuntime
 pytestmark = pytest.mark.anyio
 
 LABELS = TokenLabels(good="+", bad="-")
-
-
-class Outcomes(dict[Request, Result | RuntimeFailure]):
-    """Delivered outcomes; a second one for the same request is an error."""
-
-    def deliver(self, request: Request, outcome: Result | RuntimeFailure) -> None:
-        assert request not in self
-        self[request] = outcome
 
 
 def generate_request(prefix: Prefix, seed: int = 0, *, tokens: int = 200, stop: bool = True) -> GenerateRequest:

@@ -11,30 +11,30 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import torch
+from outcomes import Outcomes
+from reference_head import reference_scores
+from transformers import AutoTokenizer
 
-from asyncsearch import ProblemResult, Rebase, Sampling, SearchContext, Tree, load_problems, solve_dataset
+from asyncsearch import ProblemResult, Rebase, Sampling, SearchContext, SolveOptions, Tree, load_problems, solve_dataset
+from asyncsearch.rewards import recognise_reward_format
+from asyncsearch.rewards.conversion import convert_reward_head
 from asyncsearch.strategies import Strategy
-from runtimes.base import (
-    GenerateRequest,
-    GenerateResult,
-    Prefix,
-    Request,
-    Result,
-    RuntimeFailure,
-    ScoreRequest,
-    ScoreResult,
-    TokenLabels,
-)
+from runtimes.base import Deliver, GenerateRequest, Prefix, ScoreRequest, TokenLabels
 from runtimes.http import JsonSession
 from runtimes.local import LocalRuntime
+from runtimes.openai import openai_servers
 from runtimes.sglang import SglangRuntime, sglang_servers
+from runtimes.text import TextCodec
+from runtimes.tokens import PrefixTokens
 
 pytestmark = [pytest.mark.sglang, pytest.mark.anyio]
 
@@ -51,10 +51,10 @@ class Pair:
     policy_process: int
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    logs = tmp_path_factory.mktemp("logs")
-    command = [sys.executable, "-m", "asyncsearch", "launch", "pair", "--cpu", "--port", str(PORT), "--log", str(logs)]
+@contextmanager
+def launched(*arguments: str, logs: Path) -> Iterator[list[str]]:
+    """What ``asyncsearch launch`` says until its servers are ready, for as long as the block runs."""
+    command = [sys.executable, "-m", "asyncsearch", "launch", *arguments, "--cpu", "--log", str(logs)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         said = []
@@ -64,18 +64,21 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
                 break
         else:
             pytest.fail("".join(said))
+        try:
+            yield said
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with launched("pair", "--port", str(PORT), logs=tmp_path_factory.mktemp("logs")) as said:
         policy, reward = re.findall(r"sglang:(\S+)", said[-1])
         (policy_process,) = re.findall(r"policy answers at .* \(process (\d+)\)", "".join(said))
         yield Pair(policy, reward, int(policy_process))
-        process.terminate()
-        assert process.wait(60) == 0
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", PORT), timeout=1)
-
-
-class Collected(dict[Request, Result | RuntimeFailure]):
-    def deliver(self, request: Request, outcome: Result | RuntimeFailure) -> None:
-        self[request] = outcome
 
 
 async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -88,33 +91,63 @@ async def test_greedy_text_and_scores_are_those_of_the_local_runtime(
     pair: Pair, policy_directory: Path, reward_directory: Path
 ) -> None:
     problems = load_problems("arithmetic", limit=8)
-    prompts = [Prefix(f"{problem.text}\n") for problem in problems]
-    greedy = [GenerateRequest(prefix=one, seed=0, max_new_tokens=200, temperature=0.0) for one in prompts]
-    here, there = Collected(), Collected()
-    async with LocalRuntime(policy_directory, dtype="float32") as local, SglangRuntime(pair.policy) as server:
+    greedy = [
+        GenerateRequest(prefix=Prefix(f"{problem.text}\n"), seed=0, max_new_tokens=200, temperature=0.0)
+        for problem in problems
+    ]
+    here, there, completions = Outcomes(), Outcomes(), Outcomes()
+    async with LocalRuntime(policy_directory, dtype="float32") as local:
         await local.generate(greedy, here.deliver)
-        await server.generate(greedy, there.deliver)
+    async with SglangRuntime(pair.policy) as native, openai_servers(f"{pair.policy}/v1") as compatible:
+        await native.generate(greedy, there.deliver)
+        await compatible.generate(greedy, completions.deliver)
+        assert not native.capabilities.honours_seeds
+        assert not compatible.capabilities.honours_seeds
     scores = []
     for request in greedy:
-        one, other = here[request], there[request]
-        assert isinstance(one, GenerateResult)
-        assert isinstance(other, GenerateResult)
-        assert (one.text, one.finish, one.prefix.token_ids) == (other.text, other.finish, other.prefix.token_ids)
+        mine, its = here.generated(request), there.generated(request)
+        assert (mine.text, mine.finish, mine.prefix.token_ids) == (its.text, its.finish, its.prefix.token_ids)
+        assert (mine.text, mine.finish) == (completions.generated(request).text, completions.generated(request).finish)
         reads = [Prefix(request.prefix.text)]
-        for line in one.text.splitlines(keepends=True):
+        for line in mine.text.splitlines(keepends=True):
             reads.append(reads[-1].extend(line if line.endswith("\n") else f"{line}\n"))
         scores.append(ScoreRequest(reads=tuple(reads[1:]), readout=LABELS))
-    async with LocalRuntime(reward_directory, dtype="float32") as local, SglangRuntime(pair.reward) as server:
+    async with LocalRuntime(reward_directory, dtype="float32") as local:
         await local.score(scores, here.deliver)
-        await server.score(scores, there.deliver)
+    async with SglangRuntime(pair.reward) as native, openai_servers(f"{pair.reward}/v1") as compatible:
+        await native.score(scores, there.deliver)
+        await compatible.score(scores, completions.deliver)
     for scored in scores:
-        mine, its = here[scored], there[scored]
-        assert isinstance(mine, ScoreResult)
-        assert isinstance(its, ScoreResult)
-        assert its.scores == pytest.approx(mine.scores, abs=1e-4)
+        assert there.scored(scored).scores == pytest.approx(here.scored(scored).scores, abs=1e-4)
+        assert completions.scored(scored).scores == pytest.approx(here.scored(scored).scores, abs=1e-4)
 
 
-async def test_a_search_finds_prefixes_cached_and_scores_new_steps_alone(pair: Pair) -> None:
+async def test_a_search_on_completions_solves_what_there_is(pair: Pair) -> None:
+    problems = load_problems("arithmetic", limit=4)
+    options = SolveOptions(reward_format="lines")
+    run = await solve_dataset(
+        problems,
+        Rebase(width=4),
+        policy=openai_servers(f"{pair.policy}/v1"),
+        reward=openai_servers(f"{pair.reward}/v1"),
+        options=options,
+    )
+    assert (run.solved, run.failed) == (len(problems), 0)
+
+
+class Recording(SglangRuntime):
+    """Keeps the score requests that were answered, in order."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.scored: list[ScoreRequest] = []
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        self.scored.extend(requests)
+        await super().score(requests, deliver)
+
+
+async def test_a_search_finds_prefixes_cached_and_scores_new_steps_alone(pair: Pair, reward_directory: Path) -> None:
     trees: list[Tree] = []
 
     class Observed(Rebase):
@@ -122,19 +155,57 @@ async def test_a_search_finds_prefixes_cached_and_scores_new_steps_alone(pair: P
             await super().search(tree)
             trees.append(tree.tree)
 
-    problems = load_problems("arithmetic", limit=8)
+    problems = load_problems("arithmetic", limit=16)[8:]  # which no other test has had computed before
     strategies: list[Strategy] = [Observed(width=8), Sampling(width=8)]
-    runs = await solve_dataset(
-        problems, strategies, policy=sglang_servers(pair.policy), reward=sglang_servers(pair.reward)
-    )
+    reward = Recording(pair.reward)
+    runs = await solve_dataset(problems, strategies, policy=sglang_servers(pair.policy), reward=reward)
     assert [run.solved for run in runs] == [len(problems)] * 2
     inner = [node for tree in trees for node in tree.nodes() if node.depth > 1]
     assert sum(node.cached_tokens for node in inner) >= 0.9 * sum(node.prompt_tokens for node in inner)
-    # A tag is read from the token after it, and a prefix is reused but for its last token.
+
+    # Every token of a tree is computed once, but for the one before what is read.
+    tokens = PrefixTokens(TextCodec(AutoTokenizer.from_pretrained(reward_directory)))
+    of_a_tree = {
+        (root, *text[: length + 1])
+        for request in reward.scored
+        for *_, root in [request.prefix.segments()]
+        for text in [tokens.of(request.prefix)]
+        for length in range(len(text))
+    }
+    of_all = {text[1:] for text in of_a_tree}
     lane = runs[0].statistics.score
-    new_text = sum(len(candidate.text) for run in runs for result in run.results() for candidate in result.candidates)
-    assert lane.prompt_tokens - lane.cached_tokens < 0.5 * lane.prompt_tokens
-    assert lane.prompt_tokens - lane.cached_tokens < new_text
+    computed = lane.prompt_tokens - lane.cached_tokens
+    assert len(of_all) <= computed <= len(of_a_tree) + len(reward.scored)
+    assert len(of_a_tree) < 0.5 * lane.prompt_tokens
+
+
+async def test_a_converted_reward_head_scores_as_the_reference_does(two_row_head: Path, tmp_path: Path) -> None:
+    converted = tmp_path / "converted"
+    convert_reward_head(two_row_head, converted)
+    tokens = PrefixTokens(TextCodec(AutoTokenizer.from_pretrained(two_row_head)))
+    outcomes = Outcomes()
+    with launched("reward", str(converted), "--port", str(PORT + 2), logs=tmp_path) as said:
+        (address,) = re.findall(r"sglang:(\S+)", said[-1])
+        async with SglangRuntime(address) as runtime:
+            format = recognise_reward_format("auto", runtime.capabilities)
+            opening = format.opening_for("A bakery has 250 rolls and sells 31. How many are left?")
+            first = format.extend(opening, "Step 1: 250 - 31 = 219", first=True)
+            forks = [
+                ScoreRequest(reads=(first, format.extend(first, step, first=False)), readout=format.readout)
+                for step in ("Step 2: 219 / 3 = 73", "The answer is: 219", "Step 2: 219 + 2 = 221")
+            ]
+            await runtime.score(forks, outcomes.deliver)
+            deeper = ScoreRequest(
+                reads=(format.extend(forks[0].prefix, "The answer is: 73", first=False),), readout=format.readout
+            )
+            await runtime.score([deeper], outcomes.deliver)
+    assert format.name == "reference-head"
+    for request in (*forks, deeper):
+        text = torch.tensor([tokens.of(request.prefix)])
+        expected = reference_scores(two_row_head, text)[0, tokens.read_positions(request.reads)]
+        assert outcomes.scored(request).scores == pytest.approx(expected.tolist(), abs=1e-4)
+    step = outcomes.scored(deeper)
+    assert step.prompt_tokens - step.cached_tokens <= len(tokens.of_segment(deeper.prefix)) + 1
 
 
 async def test_leaving_a_problem_aborts_its_requests(pair: Pair) -> None:
@@ -149,7 +220,7 @@ async def test_leaving_a_problem_aborts_its_requests(pair: Pair) -> None:
             for number in range(16)
         ]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(runtime.generate, endless, Collected().deliver)
+            tasks.start_soon(runtime.generate, endless, Outcomes().deliver)
             await until(lambda: running_at_least(running, 8))
             tasks.cancel_scope.cancel()
         await until(lambda: is_idle(running), seconds=5)
@@ -161,6 +232,19 @@ async def running_at_least(running: Callable[[], Any], count: int) -> bool:
 
 async def is_idle(running: Callable[[], Any]) -> bool:
     return bool(await running() == 0)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "options", "rows"),
+    [
+        ("sglang_delivery", ("--sequences", "2", "--repeats", "1"), ("steps generated", "steps scored")),
+        ("sglang_abort", ("--repeats", "1"), ("abort requests",)),
+    ],
+)
+def test_benchmarks_at_toy_size(pair: Pair, benchmark: str, options: tuple[str, ...], rows: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{benchmark}", pair.policy, *options]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    assert all(row in done.stdout for row in rows)
 
 
 async def test_a_run_outlives_its_policy_server(pair: Pair) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "read_generation",
     "read_head",
     "read_labels",
+    "read_prompt_tokens",
     "read_usage",
 ]
 
@@ -70,15 +71,20 @@ def label_body(
     }
 
 
-def classify_body(texts: Sequence[Sequence[int]], rids: Sequence[str]) -> dict[str, Any]:
+def classify_body(texts: Sequence[Sequence[int]], rids: Sequence[str] | None) -> dict[str, Any]:
     """Ask a reward head for its logits after each text."""
-    return {"rid": list(rids), "input_ids": [list(tokens) for tokens in texts]}
+    body: dict[str, Any] = {"input_ids": [list(tokens) for tokens in texts]}
+    return body if rids is None else {"rid": list(rids), **body}
 
 
 def read_usage(answer: Any) -> tuple[int, int]:
     """How many tokens a prompt had, and how many of them were cached."""
-    usage = _field(answer, "meta_info", dict)
-    return _field(usage, "prompt_tokens", int), _field(usage, "cached_tokens", int)
+    return read_prompt_tokens(answer), _field(_field(answer, "meta_info", dict), "cached_tokens", int)
+
+
+def read_prompt_tokens(answer: Any) -> int:
+    """How many tokens a prompt had. A reward head's answer does not say how many of them were cached."""
+    return _field(_field(answer, "meta_info", dict), "prompt_tokens", int)
 
 
 def read_generation(
@@ -97,14 +103,12 @@ def read_generation(
         RetryableError: the answer is not what a server should give.
         RequestAborted: the server gave the request up.
     """
-    usage = _field(answer, "meta_info", dict)
+    usage = _finished(answer)
     tokens = tuple(_field(answer, "output_ids", list))
     if not all(isinstance(token, int) for token in tokens):
         raise RetryableError("the server's answer has an output_ids that are not token ids")
     reason = _field(usage, "finish_reason", dict)
     kind, matched = reason.get("type"), reason.get("matched")
-    if kind == "abort":
-        raise RequestAborted(f"the server gave it up: {reason.get('message') or 'aborted'}")
     if kind == "stop" and isinstance(matched, str):
         text = codec.decode(tokens)
         end = text.find(matched)
@@ -143,8 +147,9 @@ def read_labels(answer: Any, tags: Sequence[int], length: int, labels: tuple[int
 
     Raises:
         RetryableError: a row is missing or is no pair of numbers.
+        RequestAborted: the server gave the request up.
     """
-    usage = _field(answer, "meta_info", dict)
+    usage = _finished(answer)
     rows = [
         *_field(usage, "input_token_ids_logprobs", list),
         *_field(usage, "output_token_ids_logprobs", list)[:1],
@@ -174,7 +179,9 @@ def read_head(answer: Any) -> float:
 
     Raises:
         RetryableError: there are none, or they are not numbers.
+        RequestAborted: the server gave the request up.
     """
+    _finished(answer)
     logits = _field(answer, "embedding", list)
     try:
         mean = sum(map(float, logits)) / len(logits)
@@ -183,6 +190,15 @@ def read_head(answer: Any) -> float:
     if not math.isfinite(mean):
         raise RetryableError(f"the server's score is {mean}")
     return 1 / (1 + math.exp(-max(min(mean, 700.0), -700.0)))
+
+
+def _finished(answer: Any) -> dict[str, Any]:
+    """What is said beside an answer, unless the server gave the request up."""
+    usage: dict[str, Any] = _field(answer, "meta_info", dict)
+    reason = _field(usage, "finish_reason", dict)
+    if reason.get("type") == "abort":
+        raise RequestAborted(f"the server gave it up: {reason.get('message') or 'aborted'}")
+    return usage
 
 
 def _field(record: Any, name: str, kind: type[T]) -> T:

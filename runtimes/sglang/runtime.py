@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakSet
 
 import anyio
 
@@ -37,12 +36,13 @@ from runtimes.sglang.messages import (
     classify_body,
     generate_body,
     label_body,
-    prefill_body,
     read_generation,
     read_head,
     read_labels,
+    read_prompt_tokens,
     read_usage,
 )
+from runtimes.sglang.prefixes import ServerPrefixes
 from runtimes.sglang.server import Server, meet_server
 
 __all__ = ["SglangRuntime"]
@@ -55,14 +55,16 @@ _ABORT_SECONDS = 2.0
 class _Sent:
     """A request in flight: what the server knows it by, and the scope of the task that waits for it."""
 
-    rids: tuple[str, ...]
+    rid: str
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """One call of `generate` or `score`: its requests that are not delivered yet."""
+    """One call of `generate` or `score`: whom it asks, and its requests that are not delivered yet."""
 
+    server: Server
+    prefixes: ServerPrefixes
     left: dict[Request, _Sent]
     deliver: Deliver
 
@@ -72,13 +74,18 @@ class _Call:
             self.deliver(request, outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Scoring:
-    """A score request as it is sent: the tokens of its text, and the positions of the tags that are read."""
+    """A score request on its way: its text, the positions of the tags that are read, and what was read so far.
+
+    A head reads one tag at a time, each when those before it have been computed.
+    """
 
     request: ScoreRequest
     tokens: list[int]
     tags: list[int]
+    scores: list[float] = field(default_factory=list)
+    computed: int = 0
 
 
 class SglangRuntime(SharedOpening):
@@ -89,7 +96,8 @@ class SglangRuntime(SharedOpening):
     is computed once, before them.
 
     Equal seeds give equal text only on a server that runs with ``--enable-deterministic-inference``;
-    ``capabilities.honours_seeds`` says whether it does.
+    ``capabilities.honours_seeds`` says whether it does. A server with a head does not say what it had cached; there
+    the cached tokens are those that this client has had computed before.
 
     Args:
         address: of the server, as ``http://127.0.0.1:30000``.
@@ -115,8 +123,7 @@ class SglangRuntime(SharedOpening):
         self._tokenizer = tokenizer
         self._largest_batch = largest_batch
         self._server: Server | None = None
-        self._held: WeakSet[Prefix] = WeakSet()
-        self._being_prefilled: dict[Prefix, anyio.Event] = {}
+        self._prefixes: ServerPrefixes | None = None
         self._calls: set[_Call] = set()
         self._numbers = itertools.count()
         self._client = uuid.uuid4().hex[:12]
@@ -136,12 +143,12 @@ class SglangRuntime(SharedOpening):
             self._server = await meet_server(
                 self._session, tokenizer=self._tokenizer, largest_batch=self._largest_batch
             )
+            self._prefixes = ServerPrefixes(self._session, self._server)
             self._stack = stack.pop_all()
         return self._server.capabilities
 
     async def _close(self) -> None:
-        self._server = None
-        self._held.clear()
+        self._server = self._prefixes = None
         await self._stack.aclose()
 
     async def probe(self) -> None:
@@ -154,23 +161,21 @@ class SglangRuntime(SharedOpening):
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
-        server = self._opened()
-        if server.has_head:
-            # Sent all the same, it would end the server.
-            raise RuntimeGone(f"{self!r} serves a reward model with a head, which generates nothing")
         by_prefix: dict[Prefix, list[GenerateRequest]] = {}
         for request in requests:
             by_prefix.setdefault(request.prefix, []).append(request)
+        if self._server is not None and self._server.has_head:
+            # Sent all the same, it would end the server.
+            raise RuntimeGone(f"{self!r} serves a reward model with a head, which generates nothing")
         async with self._call(requests, deliver) as call, anyio.create_task_group() as tasks:
             for forks in by_prefix.values():
-                tasks.start_soon(self._generate_forks, server, forks, call)
+                tasks.start_soon(self._generate_forks, forks, call)
 
     async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.score`."""
-        server = self._opened()
         async with self._call(requests, deliver) as call, anyio.create_task_group() as tasks:
             for begin in range(0, len(requests), _SCORES_PER_CALL):
-                tasks.start_soon(self._score_together, server, requests[begin : begin + _SCORES_PER_CALL], call)
+                tasks.start_soon(self._score_together, requests[begin : begin + _SCORES_PER_CALL], call)
 
     async def abort(self, requests: Sequence[Request]) -> None:
         """See `runtimes.base.Runtime.abort`."""
@@ -179,17 +184,15 @@ class SglangRuntime(SharedOpening):
                 for request in requests:
                     if (sent := call.left.get(request)) is not None:
                         sent.scope.cancel()
-                        tasks.start_soon(self._abort, sent.rids)
-
-    def _opened(self) -> Server:
-        if self._server is None:
-            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        return self._server
+                        tasks.start_soon(self._abort, sent)
 
     @asynccontextmanager
     async def _call(self, requests: Sequence[Request], deliver: Deliver) -> AsyncIterator[_Call]:
         """Own requests for as long as the block runs; what is not delivered by then is aborted."""
-        call = _Call({request: _Sent(self._new_rids(request)) for request in requests}, deliver)
+        if self._server is None or self._prefixes is None:
+            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
+        sent = {request: _Sent(f"{self._client}-{next(self._numbers)}") for request in requests}
+        call = _Call(self._server, self._prefixes, sent, deliver)
         self._calls.add(call)
         try:
             yield call
@@ -198,38 +201,37 @@ class SglangRuntime(SharedOpening):
             if call.left:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_ABORT_SECONDS):
                     async with anyio.create_task_group() as tasks:
-                        for sent in call.left.values():
-                            tasks.start_soon(self._abort, sent.rids)
+                        for left in call.left.values():
+                            tasks.start_soon(self._abort, left)
 
-    def _new_rids(self, request: Request) -> tuple[str, ...]:
-        """Names for a request on the server; a head reads each step in a text of its own."""
-        texts = len(request.reads) if isinstance(request, ScoreRequest) and self._opened().has_head else 1
-        return tuple(f"{self._client}-{next(self._numbers)}" for _ in range(texts))
+    async def _abort(self, sent: _Sent) -> None:
+        with suppress(RuntimeFailure):  # then the server works on nothing of ours, or ends it by itself
+            await self._session.post("/abort_request", {"rid": sent.rid})
 
-    async def _abort(self, rids: Sequence[str]) -> None:
-        for rid in rids:
-            with suppress(RuntimeFailure):  # then the server works on nothing of ours, or ends it by itself
-                await self._session.post("/abort_request", {"rid": rid})
+    def _fail(self, request: Request, failure: RuntimeFailure, call: _Call) -> None:
+        if isinstance(failure, ServerUnreachable):
+            call.prefixes.clear()  # when it is back, it remembers nothing
+        call.settle(request, failure_concerning(failure, request))
 
     # Generation.
 
-    async def _generate_forks(self, server: Server, forks: Sequence[GenerateRequest], call: _Call) -> None:
+    async def _generate_forks(self, forks: Sequence[GenerateRequest], call: _Call) -> None:
         """Generate all the continuations of one prefix."""
-        prefilled = await self._prefill(server, forks[0].prefix) if len(forks) > 1 else 0
+        computed = await call.prefixes.compute(forks[0].prefix) if len(forks) > 1 else 0
         async with anyio.create_task_group() as tasks:
-            for fork, extra_tokens in zip(forks, _shares(prefilled, len(forks)), strict=True):
-                tasks.start_soon(self._generate_one, server, fork, extra_tokens, call)
+            for fork, share in zip(forks, _shares(computed, len(forks)), strict=True):
+                tasks.start_soon(self._generate_one, fork, share, call)
 
-    async def _generate_one(self, server: Server, request: GenerateRequest, extra_tokens: int, call: _Call) -> None:
+    async def _generate_one(self, request: GenerateRequest, extra_tokens: int, call: _Call) -> None:
         if (sent := call.left.get(request)) is None:
             return
         with sent.scope:
             try:
-                result = await self._generation(server, request, extra_tokens, sent.rids[0])
+                result = await self._generation(call.server, request, extra_tokens, sent.rid)
             except RuntimeFailure as failure:
-                call.settle(request, self._noticed(failure, request))
+                self._fail(request, failure, call)
             else:
-                self._held.add(result.prefix)
+                call.prefixes.add([result.prefix])
                 call.settle(request, result)
         call.settle(request, RequestAborted("aborted", request=request))
 
@@ -250,130 +252,108 @@ class SglangRuntime(SharedOpening):
             extra_tokens=extra_tokens,
         )
 
-    async def _prefill(self, server: Server, prefix: Prefix) -> int:
-        """Have a prefix computed that several requests are about to continue, unless the server holds it.
-
-        Sequences whose prompts are computed in one batch do not share them, so it has to be done before.
-
-        Returns:
-            The tokens that were computed.
-        """
-        if prefix in self._held:
-            return 0
-        if (done := self._being_prefilled.get(prefix)) is not None:
-            await done.wait()
-            return 0
-        done = self._being_prefilled[prefix] = anyio.Event()
-        try:
-            body = prefill_body(server.checked(server.tokens.of(prefix)))
-            answer = await self._session.post("/classify" if server.has_head else "/generate", body)
-            prompt_tokens, cached_tokens = read_usage(answer)
-        except RuntimeFailure:
-            return 0  # the requests themselves will meet with the same, and say so
-        finally:
-            del self._being_prefilled[prefix]
-            done.set()
-        self._held.add(prefix)
-        return prompt_tokens - cached_tokens
-
     # Scores.
 
-    async def _score_together(self, server: Server, requests: Sequence[ScoreRequest], call: _Call) -> None:
-        """Prefill what several of the requests begin with, then send them all at once."""
-        scorings: list[_Scoring] = []
+    async def _score_together(self, requests: Sequence[ScoreRequest], call: _Call) -> None:
+        """Have computed what several of the requests begin with, then send them all at once."""
+        scorings: dict[ScoreRequest, _Scoring] = {}
         for request in requests:
             try:
-                tokens = server.checked(server.tokens.of(request.prefix))
-                scorings.append(_Scoring(request, tokens, server.tokens.read_positions(request.reads)))
+                tokens = call.server.checked(call.server.tokens.of(request.prefix))
+                scorings[request] = _Scoring(request, tokens, call.server.tokens.read_positions(request.reads))
             except RuntimeFailure as failure:
                 call.settle(request, failure_concerning(failure, request))
-        extra_tokens: dict[Request, int] = {}
         async with anyio.create_task_group() as tasks:
 
-            async def prefill(beginning: Prefix, forks: Sequence[ScoreRequest]) -> None:
-                prefilled = await self._prefill(server, beginning)
-                extra_tokens.update(zip(forks, _shares(prefilled, len(forks)), strict=True))
+            async def compute(beginning: Prefix, forks: Sequence[ScoreRequest]) -> None:
+                computed = await call.prefixes.compute(beginning)
+                for fork, share in zip(forks, _shares(computed, len(forks)), strict=True):
+                    scorings[fork].computed += share
 
-            for beginning, forks in self._common_beginnings([scoring.request for scoring in scorings]).items():
-                tasks.start_soon(prefill, beginning, forks)
-        await self._score_or_split(server, scorings, extra_tokens, call)
+            for beginning, forks in _common_beginnings([*scorings], call.prefixes).items():
+                tasks.start_soon(compute, beginning, forks)
+        while left := [scoring for request, scoring in scorings.items() if request in call.left]:
+            await self._read_or_split(left, call)
 
-    def _common_beginnings(self, requests: Sequence[ScoreRequest]) -> dict[Prefix, list[ScoreRequest]]:
-        """What several of the requests begin with and the server does not hold, the longest of it, and whose it is."""
-        before = {request: [*request.reads[0].segments()][1:] for request in requests}
-        counts = Counter(prefix for prefixes in before.values() for prefix in prefixes)
-        common: dict[Prefix, list[ScoreRequest]] = {}
-        for request, prefixes in before.items():
-            beginning = next((prefix for prefix in prefixes if counts[prefix] > 1), None)
-            if beginning is not None and beginning not in self._held:
-                common.setdefault(beginning, []).append(request)
-        return common
-
-    async def _score_or_split(
-        self, server: Server, scorings: Sequence[_Scoring], extra_tokens: Mapping[Request, int], call: _Call
-    ) -> None:
-        """Score in one call; where that is refused, each half in one of its own, until a bad request is alone."""
+    async def _read_or_split(self, scorings: Sequence[_Scoring], call: _Call) -> None:
+        """Read on in one call; where that is refused, each half in one of its own, until a bad request is alone."""
+        for scoring in scorings:
+            if (sent := call.left.get(scoring.request)) is not None and sent.scope.cancel_called:
+                call.settle(scoring.request, RequestAborted("aborted", request=scoring.request))
         scorings = [scoring for scoring in scorings if scoring.request in call.left]
         if not scorings:
             return
-        rids = [rid for scoring in scorings for rid in call.left[scoring.request].rids]
         try:
-            answers = await self._ask(server, scorings, rids)
+            answers = await self._ask(scorings, call)
         except RequestRejected as failure:
             if len(scorings) == 1:
-                call.settle(scorings[0].request, failure_concerning(failure, scorings[0].request))
+                self._fail(scorings[0].request, failure, call)
                 return
             middle = len(scorings) // 2
             for half in (scorings[:middle], scorings[middle:]):
-                await self._score_or_split(server, half, extra_tokens, call)
-            return
+                await self._read_or_split(half, call)
         except RuntimeFailure as failure:
             for scoring in scorings:
-                call.settle(scoring.request, self._noticed(failure, scoring.request))
-            return
-        for scoring in scorings:
-            texts = [next(answers) for _ in (scoring.tags if server.has_head else scoring.tags[:1])]
-            call.settle(scoring.request, self._read_scores(server, scoring, texts, extra_tokens))
+                self._fail(scoring.request, failure, call)
+        else:
+            for scoring, answer in zip(scorings, answers, strict=True):
+                self._read(scoring, answer, call)
 
-    async def _ask(self, server: Server, scorings: Sequence[_Scoring], rids: Sequence[str]) -> Iterator[Any]:
-        """One answer per text that is sent: a scoring's whole one, or to a head the part up to each of its tags."""
-        if server.has_head:
-            body = classify_body([one.tokens[: tag + 1] for one in scorings for tag in one.tags], rids)
-            answers = await self._session.post("/classify", body)
+    async def _ask(self, scorings: Sequence[_Scoring], call: _Call) -> list[Any]:
+        """An answer for each: a head is shown a text up to its next tag, otherwise all tags are read at once."""
+        rids = [call.left[scoring.request].rid for scoring in scorings]
+        if call.server.has_head:
+            texts = [scoring.tokens[: scoring.tags[len(scoring.scores)] + 1] for scoring in scorings]
+            answers = await self._session.post("/classify", classify_body(texts, rids))
         else:
             body = label_body(
-                [one.tokens for one in scorings],
-                [one.tags[0] for one in scorings],
-                [server.labels(one.request) for one in scorings],
+                [scoring.tokens for scoring in scorings],
+                [scoring.tags[0] for scoring in scorings],
+                [call.server.labels(scoring.request) for scoring in scorings],
                 rids,
             )
             answers = await self._session.post("/generate", body)
-        if not isinstance(answers, list) or len(answers) != len(rids):
-            raise RetryableError(f"{self.address} did not answer each of {len(rids)} texts")
-        return iter(answers)
+        if not isinstance(answers, list) or len(answers) != len(scorings):
+            raise RetryableError(f"{self.address} did not answer each of {len(scorings)} texts")
+        return answers
 
-    def _read_scores(
-        self, server: Server, scoring: _Scoring, answers: Sequence[Any], extra_tokens: Mapping[Request, int]
-    ) -> ScoreResult | RuntimeFailure:
+    def _read(self, scoring: _Scoring, answer: Any, call: _Call) -> None:
+        """Take the scores from an answer, and settle the request if those are all."""
         request = scoring.request
         try:
-            if server.has_head:
-                scores = tuple(read_head(answer) for answer in answers)
+            if call.server.has_head:
+                read = request.reads[len(scoring.scores)]
+                scoring.scores.append(read_head(answer))
+                scoring.computed += read_prompt_tokens(answer) - call.prefixes.tokens_held(read)
             else:
-                scores = read_labels(answers[0], scoring.tags, len(scoring.tokens), server.labels(request))
-            usages = [read_usage(answer) for answer in answers]
+                read = request.prefix
+                scoring.scores.extend(
+                    read_labels(answer, scoring.tags, len(scoring.tokens), call.server.labels(request))
+                )
+                prompt_tokens, cached_tokens = read_usage(answer)
+                scoring.computed += prompt_tokens - cached_tokens
         except RuntimeFailure as failure:
-            return failure_concerning(failure, request)
-        self._held.update(request.prefix.segments())
-        new = sum(prompt - cached for prompt, cached in usages) + extra_tokens.get(request, 0)
-        return ScoreResult(
-            scores=scores, prompt_tokens=len(scoring.tokens), cached_tokens=max(len(scoring.tokens) - new, 0)
-        )
+            call.settle(request, failure_concerning(failure, request))
+            return
+        call.prefixes.add(read.segments())
+        if len(scoring.scores) == len(scoring.tags):
+            total = len(scoring.tokens)
+            cached_tokens = max(total - scoring.computed, 0)
+            call.settle(
+                request, ScoreResult(scores=tuple(scoring.scores), prompt_tokens=total, cached_tokens=cached_tokens)
+            )
 
-    def _noticed(self, failure: RuntimeFailure, request: Request) -> RuntimeFailure:
-        if isinstance(failure, ServerUnreachable):
-            self._held.clear()  # when it is back, it remembers nothing
-        return failure_concerning(failure, request)
+
+def _common_beginnings(requests: Sequence[ScoreRequest], prefixes: ServerPrefixes) -> dict[Prefix, list[ScoreRequest]]:
+    """What several of the requests begin with and the server does not hold, the longest of it, and whose it is."""
+    before = {request: [*request.reads[0].segments()][1:] for request in requests}
+    counts = Counter(prefix for beginnings in before.values() for prefix in beginnings)
+    common: dict[Prefix, list[ScoreRequest]] = {}
+    for request, beginnings in before.items():
+        beginning = next((prefix for prefix in beginnings if counts[prefix] > 1), None)
+        if beginning is not None and beginning not in prefixes:
+            common.setdefault(beginning, []).append(request)
+    return common
 
 
 def _shares(tokens: int, count: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtimes.base import RuntimeGone
+from runtimes.http import split_addresses
 from runtimes.pool import RuntimePool
 from runtimes.sglang.runtime import SglangRuntime
 
@@ -23,11 +23,4 @@ def sglang_servers(addresses: str) -> RuntimePool:
         RuntimeGone: there is no address.
     """
     api_key = os.environ.get(API_KEY_VARIABLE)
-    servers = [address.strip() for address in addresses.split(",") if address.strip()]
-    if not servers:
-        raise RuntimeGone(f"{addresses!r} names no server; write sglang:http://127.0.0.1:30000")
-    return RuntimePool([SglangRuntime(_with_scheme(address), api_key=api_key) for address in servers])
-
-
-def _with_scheme(address: str) -> str:
-    return address if "://" in address else f"http://{address}"
+    return RuntimePool([SglangRuntime(address, api_key=api_key) for address in split_addresses(addresses)])

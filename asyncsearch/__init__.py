@@ -11,22 +11,25 @@ print(run.accuracy)
 
 from asyncsearch.answers import Grader, extract_answer
 from asyncsearch.context import SearchContext
-from asyncsearch.datasets import load_problems
+from asyncsearch.datasets import bundled_model, load_problems
 from asyncsearch.errors import (
     AsyncSearchError,
     ConfigurationError,
     DatasetError,
     GradingError,
     ModelError,
+    ModelGone,
     RunDirectoryError,
     UserError,
 )
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.format import Format
+from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.results import Candidate, ProblemResult, read_results
+from asyncsearch.run import Run
 from asyncsearch.scheduler import SchedulerStatistics
-from asyncsearch.solve import Run, SolveOptions, solve, solve_dataset
+from asyncsearch.solve import solve, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy, strategy_names
 from asyncsearch.tree import Node, NodeState, Tree
 
@@ -42,6 +45,7 @@ __all__ = [
     "GradingError",
     "Method",
     "ModelError",
+    "ModelGone",
     "Node",
     "NodeState",
     "Problem",
@@ -56,6 +60,7 @@ __all__ = [
     "Strategy",
     "Tree",
     "UserError",
+    "bundled_model",
     "evaluate",
     "extract_answer",
     "load_problems",

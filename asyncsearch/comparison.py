@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from anyio import to_thread
+
 from asyncsearch.answers.grading import Grader
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
+from asyncsearch.models import open_runtime
+from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.results import require_free
-from asyncsearch.solve import OnResult, Run, SolveOptions, open_runtime, solve_dataset
+from asyncsearch.rewards import recognise_reward_format
+from asyncsearch.run import Run
+from asyncsearch.solve import OnResult, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 from runtimes.base import Runtime
 
@@ -114,6 +120,7 @@ async def compare(
     Cancellation ends the run at hand; what was solved stays in its directory.
     """
     rows: list[Row] = []
+    format_name = options.format if isinstance(options.format, str) else options.format.name
     require_free(directory)  # before the models are loaded, and before anything is solved
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
     async with AsyncExitStack() as stack:
@@ -122,6 +129,8 @@ async def compare(
         reward_runtime: Runtime | None = None
         if reward is not None:
             reward_runtime = await stack.enter_async_context(open_runtime(reward))
+            format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
+            spectator.note(f"the reward model is read as {format.name!r}")
         grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
         for entry, path in zip(entries, paths, strict=True):
             with spectator.track(entry.name, len(problems)) as tracker:
@@ -138,8 +147,18 @@ async def compare(
                 spectator.note(
                     f"{run.grading_gave_up} pairs of answers took too long to compare; they count as different"
                 )
+            if entry.strategy.scored and await to_thread.run_sync(_has_one_step_each, run):
+                spectator.note(
+                    f"no solution has two steps: does the policy write them as the format {format_name!r} expects?"
+                )
             rows += _rows_of(entry, run, await evaluate(run.results(), grader), options)
     return rows
+
+
+def _has_one_step_each(run: Run) -> bool:
+    """Whether no candidate has more than one step, so that there was nothing to search among."""
+    steps = [len(candidate.step_scores) for result in run.results() for candidate in result.candidates]
+    return bool(steps) and max(steps) <= 1
 
 
 def _rows_of(entry: Entry, run: Run, found: Evaluation, options: SolveOptions) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from runtimes.base import (
     GenerateResult,
     Prefix,
     RuntimeFailure,
+    RuntimeGone,
 )
 
 if TYPE_CHECKING:
@@ -77,9 +78,12 @@ class SearchContext:
 
         Raises:
             ValueError: a node is not OPEN, or the arguments' lengths differ; then nothing was grown.
+            RuntimeGone: in an exception group; a model will not answer any more.
 
         Cancellation cancels the children still growing, which stay PENDING, and withdraws their requests.
         """
+        if len(nodes) != len(counts):
+            raise ValueError(f"{len(nodes)} nodes are to be expanded, with counts for {len(counts)}")
         wanted = list(zip(nodes, counts, strict=True))
         for node, _ in wanted:
             if node.state is not NodeState.OPEN:
@@ -109,6 +113,8 @@ class SearchContext:
             result = await self._generate(node, whole_solution)
             if self._scores is not None:
                 await self._score(node, self._scores)
+        except RuntimeGone:
+            raise  # no other node will fare better
         except RuntimeFailure as failure:
             node.state = NodeState.FAILED
             node.error = str(failure)
@@ -127,8 +133,9 @@ class SearchContext:
             stop=() if whole_solution else (self._format.stop_before(node.depth + 1),),
         )
         result = await self._scheduler.generate(request, order=self._order)
-        node.prefix = result.prefix
-        node.text = result.text
+        separator = self._format.separator if result.finish is FinishReason.STOP else ""
+        node.prefix = result.prefix.extend(separator) if separator else result.prefix
+        node.text = result.text + separator
         node.tokens = result.generated_tokens
         node.path_tokens += result.generated_tokens
         node.prompt_tokens = result.prompt_tokens

@@ -6,6 +6,7 @@
         - DatasetError         a file of problems
         - ModelError           a model that cannot be opened
         - RunDirectoryError    a run directory that is there already, or is not one
+      + ModelGone            a model stopped answering for good in the middle of a run
       + GradingError         answers cannot be compared at all
 
 A problem that cannot be solved raises nothing: its error is recorded with its result. Runtimes have a hierarchy
@@ -20,6 +21,7 @@ __all__ = [
     "DatasetError",
     "GradingError",
     "ModelError",
+    "ModelGone",
     "RunDirectoryError",
     "UserError",
     "first_cause",
@@ -48,6 +50,10 @@ class ModelError(UserError):
 
 class RunDirectoryError(UserError):
     """A run directory exists already, or what was named is not a run directory."""
+
+
+class ModelGone(AsyncSearchError):
+    """A model will not answer any more. Nothing that is left can be solved; what was solved until then is kept."""
 
 
 class GradingError(AsyncSearchError):

@@ -9,13 +9,19 @@ from asyncsearch.errors import ConfigurationError
 __all__ = ["FORMATS", "Format", "format_named"]
 
 
+_PROBLEM, _STEP = "{problem}", "{step}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """The convention that a policy was trained on.
 
     ``prompt`` is a template with ``{problem}``. A step ends where the next begins: ``step_start`` is the
-    text a step begins with, with ``{step}`` for its number, counted from 1. A step that holds
-    ``answer_marker`` is the last one.
+    text a step begins with, with ``{step}`` for its number, counted from 1; without that it is a separator, a blank
+    line for example, and belongs to the step before. A step that holds ``answer_marker`` is the last one.
+
+    Raises:
+        ConfigurationError: the prompt has no place for the problem, or steps begin with nothing.
     """
 
     name: str
@@ -23,13 +29,24 @@ class Format:
     step_start: str
     answer_marker: str
 
+    def __post_init__(self) -> None:
+        if _PROBLEM not in self.prompt:
+            raise ConfigurationError(f"format {self.name!r}: its prompt has no {_PROBLEM}")
+        if not self.step_start:
+            raise ConfigurationError(f"format {self.name!r}: its step_start is empty")
+
     def prompt_for(self, problem: str) -> str:
         """The prompt that the policy continues."""
-        return self.prompt.format(problem=problem)
+        return self.prompt.replace(_PROBLEM, problem)
 
     def stop_before(self, step: int) -> str:
         """The string whose appearance ends the step before ``step``."""
-        return self.step_start.format(step=step)
+        return self.step_start.replace(_STEP, str(step))
+
+    @property
+    def separator(self) -> str:
+        """What stands between two steps and is part of neither's text; nothing where a step has a beginning."""
+        return "" if _STEP in self.step_start else self.step_start
 
     def states_answer(self, text: str, *, cut: bool) -> bool:
         """Whether a text states its final answer, and states it whole although it may be ``cut`` off."""
@@ -40,11 +57,16 @@ class Format:
         """Split a text into its steps, of which the first has number ``first``.
 
         The pieces joined give the text again. A number is looked for only after the one before it, so that
-        "Step 2" inside the text of step 3 splits nothing.
+        "Step 2" inside the text of step 3 splits nothing. Separators in a row are one.
         """
         pieces: list[str] = []
         begin, step = 0, first + 1
-        while (end := text.find(self.stop_before(step), begin)) >= 0:
+        sought = 0
+        while (found := text.find(self.stop_before(step), sought)) >= 0:
+            end = found + len(self.separator)
+            sought = found + len(self.stop_before(step))
+            if self.separator and not text[begin:found].strip():
+                continue
             if end > begin:
                 pieces.append(text[begin:end])
             begin, step = end, step + 1

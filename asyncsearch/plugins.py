@@ -41,4 +41,7 @@ def load_plugin(group: str, name: str, kind: str) -> Any:
         return found[0].load()
     except (ImportError, AttributeError) as error:
         missing = str(error).partition("\n")[0]
-        raise ConfigurationError(f"{kind} {name!r} cannot be loaded: {missing}") from error
+        hint = ""
+        if isinstance(error, ModuleNotFoundError) and found[0].extras and found[0].dist is not None:
+            hint = f"; install it with pip install '{found[0].dist.name}[{','.join(found[0].extras)}]'"
+        raise ConfigurationError(f"{kind} {name!r} cannot be loaded: {missing}{hint}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,16 @@ import orjson
 from asyncsearch.accounting import TokenCounts
 from asyncsearch.errors import RunDirectoryError
 
-__all__ = ["Candidate", "ProblemResult", "RunDirectory", "read_config", "read_results", "require_free"]
+__all__ = [
+    "CONFIG_FILE",
+    "RESULTS_FILE",
+    "Candidate",
+    "ProblemResult",
+    "RunDirectory",
+    "read_config",
+    "read_results",
+    "require_free",
+]
 
 CONFIG_FILE = "config.json"
 RESULTS_FILE = "results.jsonl"
@@ -84,7 +94,7 @@ class RunDirectory:
 
     Args:
         path: must not exist yet, or be an empty directory.
-        config: what was run; any JSON value.
+        config: what was run; what is no JSON value is recorded as Python shows it.
 
     Raises:
         RunDirectoryError: the path is taken or cannot be written.
@@ -94,10 +104,11 @@ class RunDirectory:
         self.path = path
         self._order: list[tuple[int, int, int]] = []
         self._end = 0
+        self._failure: RunDirectoryError | None = None
         require_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _replace(path / CONFIG_FILE, orjson.dumps(config, option=orjson.OPT_INDENT_2) + b"\n")
+            _replace(path / CONFIG_FILE, orjson.dumps(config, default=repr, option=orjson.OPT_INDENT_2) + b"\n")
             self._file = (path / RESULTS_FILE).open("wb", buffering=0)
         except OSError as error:
             raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -116,11 +127,16 @@ class RunDirectory:
         Raises:
             RunDirectoryError: it could not be written, because the disk is full for example.
         """
+        if self._failure is not None:  # something is torn behind the last line that is whole
+            raise self._failure
         line = result.to_json() + b"\n"
         try:
             self._write_whole(line)
         except OSError as error:
-            raise RunDirectoryError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            self._failure = RunDirectoryError(f"{self.path}: cannot be written: {error.strerror or error}")
+            with suppress(OSError):
+                self._file.truncate(self._end)
+            raise self._failure from error
         self._order.append((position, self._end, len(line)))
         self._end += len(line)
 
@@ -143,6 +159,8 @@ class RunDirectory:
                 for _, offset, size in sorted(self._order):
                     source.seek(offset)
                     target.write(source.read(size))
+                target.flush()
+                os.fsync(target.fileno())
             ordered.replace(results)
         except OSError as error:
             raise RunDirectoryError(f"{self.path}: results could not be put in order: {error}") from error
@@ -156,8 +174,11 @@ def require_free(path: Path) -> None:
     """
     try:
         taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not taken and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise RunDirectoryError(f"{path}: cannot be written; name another directory with --out")
     if taken:
         raise RunDirectoryError(f"{path}: exists already; name another directory with --out, or remove it")
 

@@ -85,7 +85,9 @@ class StepScores:
             result = await self._scheduler.score(request, order=self._order)
             if len(result.scores) != len(prefixes) or not all(0 <= score <= 1 for score in result.scores):
                 raise RequestRejected(
-                    f"the reward model gave {result.scores} for {len(prefixes)} steps", request=request
+                    f"the reward model gave {result.scores} for {len(prefixes)} steps; wanted is one number in [0, 1] "
+                    "for each",
+                    request=request,
                 )
             self._scores.update(zip(prefixes, result.scores, strict=True))
         finally:

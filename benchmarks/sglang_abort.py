@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any
 
 import anyio
 import typer
@@ -67,7 +67,7 @@ async def measure(address: str, requests: int, repeats: int) -> Table:
 
 
 async def _leave(
-    generate: Callable[[], Awaitable[None]], running: Callable[[], Awaitable[int]], requests: int
+    generate: Callable[[], Coroutine[Any, Any, None]], running: Callable[[], Awaitable[int]], requests: int
 ) -> float:
     """Seconds from leaving until the server runs nothing."""
     with anyio.fail_after(_LONG_ENOUGH):

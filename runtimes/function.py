@@ -33,7 +33,8 @@ _CALLS_AT_A_TIME = 64
 class FunctionReward:
     """Scores steps with a function, which may be asynchronous; one that is not runs on a worker thread.
 
-    What it raises fails the node that was to be scored, and no other.
+    What it raises fails the node that was to be scored, and no other. It is shown problem and steps as they are: the
+    reward format has to be left to be recognised.
 
     Args:
         function: given the problem's text and all of a solution's steps so far, gives a score in [0, 1] for each.
@@ -109,4 +110,6 @@ class FunctionReward:
             found = await function(problem, steps)
         else:
             found = await to_thread.run_sync(function, problem, steps, abandon_on_cancel=True)
+            if inspect.isawaitable(found):
+                found = await found
         return cast("Sequence[float]", found)

@@ -80,6 +80,8 @@ class JsonSession:
             with anyio.fail_after(self._deadline_seconds):
                 async with self._session.request(method, where, data=body, headers=headers) as response:
                     status, answer = response.status, await response.read()
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ServerUnreachable(f"{where} cannot be reached: no connection in {_CONNECT_SECONDS:g} s") from error
         except TimeoutError as error:
             raise RetryableError(f"{where} gave no answer in {self._deadline_seconds:g} s") from error
         except aiohttp.InvalidURL as error:
@@ -97,7 +99,7 @@ class JsonSession:
             value = orjson.loads(answer)
         except orjson.JSONDecodeError as error:
             raise RetryableError(f"{where} answered with something that is no JSON: {_short(answer)!r}") from error
-        if isinstance(value, dict) and "error" in value:  # found out too late for the status to say so
+        if isinstance(value, dict) and value.get("error"):  # found out too late for the status to say so
             told = value["error"].get("code") if isinstance(value["error"], dict) else None
             raise _failure(where, told if isinstance(told, int) else 500, answer)
         return value

@@ -247,7 +247,7 @@ def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[Gen
     prompt, cached, generated = _read_usage(answer)
     try:
         choices = sorted(answer["choices"], key=lambda choice: choice["index"])
-        told = [(str(choice["text"]), choice["finish_reason"], _stop_of(choice)) for choice in choices]
+        told = [(str(choice["text"]), choice) for choice in choices]
     except (TypeError, KeyError) as error:
         raise RetryableError("the server's answer has no choices") from error
     if len(told) != len(group):
@@ -256,28 +256,27 @@ def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[Gen
     return [
         GenerateResult(
             prefix=request.prefix.extend(text),
-            finish=_finish_reason(reason, stop, request),
+            finish=_finish_reason(choice, request),
             prompt_tokens=prompt,
             # The prompt was computed once for all of them.
             cached_tokens=cached if index == 0 else prompt,
             generated_tokens=each + (index < rest),
         )
-        for index, (request, (text, reason, stop)) in enumerate(zip(group, told, strict=True))
+        for index, (request, (text, choice)) in enumerate(zip(group, told, strict=True))
     ]
 
 
-def _stop_of(choice: Any) -> Any:
-    """What ended a completion: a stop string, a token, or None where the server does not say."""
-    return choice.get("stop_reason", choice.get("matched_stop"))
-
-
-def _finish_reason(reason: Any, stop: Any, request: GenerateRequest) -> FinishReason:
+def _finish_reason(choice: Mapping[str, Any], request: GenerateRequest) -> FinishReason:
+    """Why a completion ended. vLLM and SGLang say at what, each in a field of its own; others do not."""
+    reason = choice.get("finish_reason")
     if reason == "length":
         return FinishReason.LENGTH
     if reason != "stop":
         raise RetryableError(f"the server's answer has an unknown finish_reason: {reason!r}")
-    # Where a server does not say what it stopped at, it may have been the end; then nothing more will come of it.
-    return FinishReason.STOP if request.stop and stop in (None, *request.stop) else FinishReason.END
+    told = [choice[name] for name in ("stop_reason", "matched_stop") if name in choice]
+    if not told:  # it may have been the end; then nothing more will come of it
+        return FinishReason.STOP if request.stop else FinishReason.END
+    return FinishReason.STOP if told[0] in request.stop else FinishReason.END
 
 
 def _read_usage(answer: Any) -> tuple[int, int, int]:

@@ -14,7 +14,10 @@ __all__ = ["SharedOpening"]
 
 
 class SharedOpening(ABC):
-    """A runtime that, opened again while it is open, stays as it is, and is closed when the last one leaves."""
+    """A runtime that, opened again while it is open, stays as it is, and is closed when the last one leaves.
+
+    Who opens it and who closes it may be different tasks, so it must not hold a task group or a cancel scope open.
+    """
 
     def __init__(self) -> None:
         self._users = 0
@@ -38,10 +41,13 @@ class SharedOpening(ABC):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._users -= 1
-        if self._users == 0:
-            self._capabilities = None
-            await self._close()
+        # Whoever opens it again meanwhile has to wait until it is closed; a cancellation must not leave it half so.
+        with anyio.CancelScope(shield=True):
+            async with self._opening:
+                self._users -= 1
+                if self._users == 0:
+                    self._capabilities = None
+                    await self._close()
 
     @abstractmethod
     async def _open(self) -> Capabilities:

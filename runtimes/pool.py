@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
@@ -10,7 +11,6 @@ from typing import Protocol, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import anyio
-from anyio.abc import TaskGroup
 
 from runtimes.base import (
     Capabilities,
@@ -35,6 +35,7 @@ RequestT = TypeVar("RequestT", GenerateRequest, ScoreRequest)
 
 _log = logging.getLogger(__name__)
 
+_LONGEST_PROBE_SECONDS = 10.0
 _UNEVEN = 2.0
 _SLACK = 8
 """A server is loaded well above another with more than `_UNEVEN` times its requests and `_SLACK` more."""
@@ -61,20 +62,19 @@ class _Member:
     load: int = 0
     opened: bool = False
     up: bool = False
-    being_probed: bool = False
+    probed_at: float = -math.inf
 
 
 class RuntimePool(SharedOpening):
     """Sends each problem's requests to one server while it can, and to another when that is gone or far busier.
 
     A server that cannot be reached is left out, its work moves to the others or, where there are none, waits;
-    it is probed until it is back.
+    while there is work it is probed until it is back.
 
     Args:
         runtimes: servers of the same model.
-        patience_seconds: how long requests wait while no server can be reached. Those after them fail at once, until
-            one is back.
-        probe_seconds: pause between two probes.
+        patience_seconds: how long requests wait while no server can be reached.
+        probe_seconds: pause between two probes of one server.
     """
 
     def __init__(
@@ -86,9 +86,8 @@ class RuntimePool(SharedOpening):
         self._probe_seconds = probe_seconds
         self._homes: WeakKeyDictionary[Prefix, _Member] = WeakKeyDictionary()
         self._stack = AsyncExitStack()
-        self._probes: TaskGroup | None = None
-        self._back = anyio.Event()
-        self._given_up = False
+        self._model: str | None = None
+        self._probing = anyio.Lock()
         self._waiting: dict[Request, Deliver] = {}
 
     def __repr__(self) -> str:
@@ -104,19 +103,13 @@ class RuntimePool(SharedOpening):
             failure: RuntimeFailure | None = None
             for member in self._members:
                 try:
-                    await self._open_member(member, stack)
+                    await self._bring_up(member, stack)
                 except ServerUnreachable as unreachable:
                     failure = unreachable
             live = [member.runtime.capabilities for member in self._members if member.up]
             if not live:
                 raise RuntimeGone(str(failure)) from failure
-            if len({one.model for one in live}) > 1:
-                raise RuntimeGone(f"the servers serve different models: {', '.join(sorted(one.model for one in live))}")
-            self._probes = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(self._probes.cancel_scope.cancel)
-            for member in self._members:
-                if not member.up:
-                    self._leave_out(member)
+            stack.callback(self._forget)
             self._stack = stack.pop_all()
         return replace(
             live[0],
@@ -127,13 +120,25 @@ class RuntimePool(SharedOpening):
 
     async def _close(self) -> None:
         await self._stack.aclose()
-        self._probes = None
-        for member in self._members:
-            member.up = member.opened = member.being_probed = False
 
-    async def _open_member(self, member: _Member, stack: AsyncExitStack) -> None:
-        await stack.enter_async_context(member.runtime)
-        member.up = member.opened = True
+    def _forget(self) -> None:
+        self._model = None
+        for member in self._members:
+            member.up = member.opened = False
+
+    async def _bring_up(self, member: _Member, stack: AsyncExitStack) -> None:
+        """Use a server from now on, if it answers and serves what the others do."""
+        member.probed_at = anyio.current_time()
+        if member.opened:
+            await member.runtime.probe()
+        else:
+            await stack.enter_async_context(member.runtime)
+            member.opened = True
+        model = member.runtime.capabilities.model
+        self._model = self._model or model
+        if model != self._model:
+            raise RuntimeGone(f"the servers serve different models: {self._model}, {model} ({member.runtime!r})")
+        member.up = True
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -154,10 +159,19 @@ class RuntimePool(SharedOpening):
                     tasks.start_soon(member.runtime.abort, requests)
 
     async def _serve(self, requests: Sequence[RequestT], deliver: Deliver, method: _Method[RequestT]) -> None:
-        """Send requests to their servers; those whose server is gone are sent again to another."""
+        """Send requests to their servers, and look after servers that are down meanwhile."""
         if self._capabilities is None:
             raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        if not any(member.up for member in self._members):
+        done = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            if not all(member.up for member in self._members):
+                tasks.start_soon(self._watch, done)
+            await self._send(requests, deliver, method)
+            done.set()
+
+    async def _send(self, requests: Sequence[RequestT], deliver: Deliver, method: _Method[RequestT]) -> None:
+        """Send requests to their servers; those whose server is gone are sent again to another."""
+        if not self._any_up():
             requests = await self._wait_for_a_server(requests, deliver)
         groups: dict[_Member, list[RequestT]] = {}
         for request in requests:
@@ -166,9 +180,9 @@ class RuntimePool(SharedOpening):
             groups.setdefault(member, []).append(request)
         async with anyio.create_task_group() as tasks:
             for member, group in groups.items():
-                tasks.start_soon(self._serve_on, member, group, deliver, method)
+                tasks.start_soon(self._send_to, member, group, deliver, method)
 
-    async def _serve_on(
+    async def _send_to(
         self, member: _Member, requests: Sequence[RequestT], deliver: Deliver, method: _Method[RequestT]
     ) -> None:
         left = dict.fromkeys(requests)
@@ -192,8 +206,13 @@ class RuntimePool(SharedOpening):
         finally:
             member.load -= len(left)
         if lost:
-            self._leave_out(member)
-            await self._serve(lost, deliver, method)
+            if member.up:
+                _log.warning("%r cannot be reached; its work moves to other servers, or waits", member.runtime)
+                member.up = False
+            await self._send(lost, deliver, method)
+
+    def _any_up(self) -> bool:
+        return any(member.up for member in self._members)
 
     def _member_for(self, request: Request) -> _Member:
         """Where a request goes: where its problem is at home, unless that server is gone or far busier."""
@@ -209,39 +228,39 @@ class RuntimePool(SharedOpening):
         """Wait until a server is up, and return what is to be sent then: nothing if none is for too long."""
         self._waiting.update(dict.fromkeys(requests, deliver))
         try:
-            with anyio.move_on_after(0 if self._given_up else self._patience_seconds):
-                while not any(member.up for member in self._members):
-                    await self._back.wait()
+            with anyio.move_on_after(self._patience_seconds):
+                while not self._any_up():
+                    await self._probe_what_is_down()
+                    if not self._any_up():
+                        await anyio.sleep(self._probe_seconds)
             left = [request for request in requests if request in self._waiting]
         finally:
             for request in requests:
                 self._waiting.pop(request, None)
-        if any(member.up for member in self._members):
+        if self._any_up():
             return left
-        self._given_up = True
         for request in left:
             message = f"no server could be reached for {self._patience_seconds:g} s"
             deliver(request, RuntimeGone(message, request=request))
         return []
 
-    def _leave_out(self, member: _Member) -> None:
-        """Send nothing to a server any more, and probe it until it is back."""
-        if self._probes is None or member.being_probed:
-            return
-        _log.warning("%r cannot be reached; its work moves to other servers, or waits", member.runtime)
-        member.up = False
-        member.being_probed = True
-        self._probes.start_soon(self._probe, member)
+    async def _watch(self, done: anyio.Event) -> None:
+        """Probe what is down until somebody's requests are done; a probe that has begun is not broken off."""
+        while not done.is_set():
+            await self._probe_what_is_down()
+            with anyio.move_on_after(self._probe_seconds):
+                await done.wait()
+
+    async def _probe_what_is_down(self) -> None:
+        """Bring up the servers that can be, unless they were probed a moment ago; one caller after the other."""
+        async with self._probing:
+            latest = anyio.current_time() - self._probe_seconds
+            async with anyio.create_task_group() as tasks:
+                for member in self._members:
+                    if not member.up and member.probed_at <= latest:
+                        tasks.start_soon(self._probe, member)
 
     async def _probe(self, member: _Member) -> None:
-        while not member.up:
-            await anyio.sleep(self._probe_seconds)
-            with suppress(RuntimeFailure):
-                if not member.opened:
-                    await self._open_member(member, self._stack)
-                await member.runtime.probe()
-                member.up = True
-        member.being_probed = self._given_up = False
-        _log.warning("%r is back", member.runtime)
-        self._back.set()
-        self._back = anyio.Event()
+        with suppress(RuntimeFailure), anyio.move_on_after(_LONGEST_PROBE_SECONDS):
+            await self._bring_up(member, self._stack)
+            _log.warning("%r is back", member.runtime)

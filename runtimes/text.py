@@ -17,6 +17,8 @@ _ANCHOR = "\n"
 class TextCodec:
     """Encodes and decodes pieces of a text as they are in its middle.
 
+    A text may be longer than the tokenizer thinks fit: what is too long is for others to say.
+
     Some tokenizers treat the beginning of whatever they are given in a special way (SentencePiece adds a
     space, and drops one when decoding). Every piece is therefore handled after an anchor, which is taken off.
     """
@@ -35,14 +37,14 @@ class TextCodec:
         if segment.markup:
             beginning = str(self._tokenizer.bos_token or "")
             text = segment.text.replace(BEGINNING_OF_SEQUENCE, beginning)
-            return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+            return tuple(self._tokenizer.encode(text, add_special_tokens=False, verbose=False))
         if segment.parent is None:
             return self.encode_opening(segment.text)
         return self.encode_continuation(segment.text)
 
     def encode_opening(self, text: str) -> tuple[int, ...]:
         """The tokens of a text's beginning, with the beginning of sequence where the model has one."""
-        return tuple(self._tokenizer.encode(text))
+        return tuple(self._tokenizer.encode(text, split_special_tokens=True, verbose=False))
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
         """The tokens of a piece that continues a text."""
@@ -52,8 +54,8 @@ class TextCodec:
         return self._encode(text)
 
     def _encode(self, text: str) -> tuple[int, ...]:
-        # What a model writes is text: spelling out a special token does not make one.
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+        # What a model or a problem says is text: spelling out a special token does not make one.
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True, verbose=False))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens that continue a text; special tokens have none."""

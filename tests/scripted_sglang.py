@@ -91,6 +91,9 @@ FAULTS: dict[str, Fault] = {
 class ScriptedServer:
     """``share`` of the calls that ask for something fail, in every way of ``faults``, drawn from a seed.
 
+    By the other protocol it says in ``stop_field`` what a
+    text ended with, and belongs to ``owner``.
+
     ``calls`` counts answers given by kind, ``prompts`` what was asked for, ``aborted`` the rids. With ``held`` set,
     generations are not answered before it is cleared, or before they are aborted.
     """
@@ -100,10 +103,13 @@ class ScriptedServer:
     faults: dict[str, Fault] = field(default_factory=lambda: dict(FAULTS))
     seed: int = 0
     reject: Callable[[list[int]], bool] = lambda _: False
+    asked: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     prompts: list[list[int]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
+    stop_field: str | None = "matched_stop"
+    owner: str = "vllm"
     address: str = ""
     held: bool = False
     running: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -136,6 +142,7 @@ class ScriptedServer:
             await runner.cleanup()
 
     async def _model_info(self, _: web.Request) -> web.Response:
+        self.asked += 1
         names = {"model_path": str(self.model), "tokenizer_path": str(self.model)}
         return json_answer({**names, "is_generation": True})
 
@@ -181,7 +188,7 @@ class ScriptedServer:
         return json_answer(answer)
 
     async def _models(self, _: web.Request) -> web.Response:
-        return json_answer({"data": [{"id": "scripted"}]})
+        return json_answer({"data": [{"id": "scripted", "owned_by": self.owner}]})
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         """The same texts and scores by the other protocol, which knows no token ids."""
@@ -200,7 +207,10 @@ class ScriptedServer:
             text = str(self.tokenizer.decode(answer["output_ids"], skip_special_tokens=True))
             stop = reason.get("matched")
             choice = {"index": index, "text": text.partition(stop)[0] if isinstance(stop, str) else text}
-            choices.append({**choice, "finish_reason": reason["type"], "matched_stop": stop})
+            if self.stop_field == "stop_reason" and not isinstance(stop, str):
+                stop = None  # as vLLM says it of the model's own end
+            told = {} if self.stop_field is None else {self.stop_field: stop}
+            choices.append({**choice, "finish_reason": reason["type"], **told})
             used += len(answer["output_ids"])
             if "logprobs" in body:
                 labels = self.tokenizer.encode("+-")

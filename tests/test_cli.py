@@ -95,6 +95,10 @@ def test_the_references_yaml_works(tmp_path: Path) -> None:
         (["solve", "arithmetic", "--seed", "-1"], "seed must be at least 0"),
         (["solve", "arithmetic", "--out", "taken"], "taken: exists already"),
         (["solve", "arithmetic", "--vote", "loudest"], "unknown vote 'loudest'"),
+        (["solve", "arithmetic", "--vote", "majority"], "name it with --strategy"),
+        (["solve", "arithmetic", "--width", "3", "-p", "width=4"], "width is given twice"),
+        (["solve", "arithmetic", "--policy", "local:x", "--strategy", "sampling"], "-p scored=false"),
+        (["solve", "arithmetic", "--out", "/proc/run"], "cannot be written"),
         (["solve", "arithmetic", "--aggregation", "median"], "unknown aggregation 'median'"),
         (["solve", "arithmetic", "--out", "broken.jsonl"], "broken.jsonl: exists already"),
         (["solve", "arithmetic", "--format", "haiku"], "unknown policy format 'haiku'"),
@@ -136,7 +140,7 @@ def test_a_problem_that_fails_is_recorded_and_the_exit_status_says_so(tmp_path: 
     }
     assert results["good"]["error"] is None
     assert results["empty"]["error"] == "the problem is empty"
-    assert "context 512" in results["long"]["error"]
+    assert "arithmetic/policy has 512" in results["long"]["error"]
 
 
 # As a terminal starts a program: tests in a shell's background ignore interrupts, and so would what they start.

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from asyncsearch.datasets import load_problems
 from asyncsearch.datasets.arithmetic import TEST_SIZE, bundled_model, generate_problems, label_steps, write_steps
-from asyncsearch.errors import DatasetError
-from asyncsearch.format import FORMATS
+from asyncsearch.errors import ConfigurationError, DatasetError
+from asyncsearch.format import FORMATS, Format
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -29,15 +29,18 @@ def test_fields_of_the_known_datasets(tmp_path: Path) -> None:
     found = [(problem.id, problem.text, problem.answer) for problem in load_problems(file)]
     assert found == [("1", "a", "1"), ("u", "b", "1,234"), ("12", "c", "7"), ("5", "d", None)]
     assert len(load_problems(file, limit=2)) == 2
+    file.write_bytes(b'\xef\xbb\xbf{"problem": "a", "answer": " "}')
+    assert [problem.answer for problem in load_problems(file)] == [None], "a blank reference is none"
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (['{"problem": "a"}', "{"], "line 2: not valid JSON"),
+        (['{"problem": "a"}', "{"], "line 2: not valid JSON: .*, at character 2$"),
         (['{"problem": "a"}', "[1]"], "line 2: must be a JSON object"),
         (['{"text": "a"}'], "line 1: has no 'problem'.*it has 'text'"),
-        (['{"problem": 3}'], "line 1: has no 'problem'"),
+        (['{"problem": 3}'], "line 1: the problem must be a text, not 3"),
+        (['{"problem": "a", "id": 2}', '{"problem": "b"}'], "a line without an id has its number"),
         (['{"problem": "a", "answer": [1]}'], "line 1: 'answer' must be a text or a number"),
         (['{"problem": "a", "id": 1}', '{"problem": "b", "id": "1"}'], "line 2: the id '1' is that of line 1 too"),
         ([""], "holds no problems"),
@@ -58,6 +61,25 @@ def test_the_bundled_problems_are_the_test_split() -> None:
     made = list(generate_problems(TEST_SIZE, split="test"))
     assert len(bundled) == TEST_SIZE
     assert [(problem.text, problem.answer) for problem in bundled] == [(one.problem, one.answer) for one in made]
+
+
+@given(st.lists(st.from_regex(r"[a-c ]*[a-c]", fullmatch=True), min_size=1), st.sampled_from(["\n\n", ";", "{step"]))
+def test_a_separator_belongs_to_the_step_before(steps: list[str], separator: str) -> None:
+    format = Format(name="f", prompt="{problem}", step_start=separator, answer_marker="x")
+    text = separator.join(steps)
+    assert format.split_steps(text) == (*(f"{step}{separator}" for step in steps[:-1]), steps[-1])
+    assert format.stop_before(7) == format.separator == separator
+    assert format.split_steps(f"{separator}{text}")[1:] == format.split_steps(text)[1:], "none before the first step"
+
+
+def test_braces_in_a_prompt_are_braces() -> None:
+    format = Format(name="f", prompt="Put it in \\boxed{}.\n{problem}", step_start="{step}. {}", answer_marker="x")
+    assert format.prompt_for("{0}") == "Put it in \\boxed{}.\n{0}"
+    assert format.stop_before(2) == "2. {}"
+    with pytest.raises(ConfigurationError, match=r"has no \{problem\}"):
+        Format(name="f", prompt="no place", step_start="a", answer_marker="x")
+    with pytest.raises(ConfigurationError, match="step_start is empty"):
+        Format(name="f", prompt="{problem}", step_start="", answer_marker="x")
 
 
 def test_no_training_problem_is_a_test_problem() -> None:

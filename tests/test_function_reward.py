@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
-from asyncsearch import Problem, Rebase, Run, Sampling, solve_dataset
+from asyncsearch import ModelGone, Problem, Rebase, Run, Sampling, solve_dataset
 from runtimes.function import FunctionReward, RewardFunction
 from runtimes.simulated import SimulatedRuntime
 
@@ -28,15 +29,23 @@ async def even_later(problem: str, steps: Sequence[str]) -> list[float]:
     return even(problem, steps)
 
 
+class EvenLater:
+    """Its call gives a coroutine, which nobody can tell before."""
+
+    async def __call__(self, problem: str, steps: Sequence[str]) -> list[float]:
+        return even(problem, steps)
+
+
 async def test_sync_or_async_it_scores_every_step() -> None:
-    runs = [await solve_with(even), await solve_with(even_later)]
+    functions: list[RewardFunction] = [even, even_later, EvenLater(), partial(even_later)]
+    runs = [await solve_with(function) for function in functions]
     for run in runs:
         assert run.failed == 0
         for result in run.results():
             for candidate in result.candidates:
                 assert set(candidate.step_scores) <= {0.0, 1.0}
                 assert len(candidate.step_scores) == candidate.text.count("Step ")
-    assert [one.candidates for one in runs[0].results()] == [other.candidates for other in runs[1].results()]
+        assert [one.candidates for one in runs[0].results()] == [other.candidates for other in run.results()]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,5 @@ async def test_what_it_does_wrong_is_told(function: RewardFunction, message: str
 
 
 async def test_it_generates_nothing() -> None:
-    with_function = FunctionReward(even)
-    run = await solve_dataset([Problem(id="1", text="p")], Sampling(scored=False), policy=with_function)
-    assert run.failed == 1
+    with pytest.raises(ModelGone, match="generates nothing"):
+        await solve_dataset([Problem(id="1", text="p")], Sampling(scored=False), policy=FunctionReward(even))

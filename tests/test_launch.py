@@ -7,11 +7,13 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+import yaml
 
 from runtimes.launch import LaunchError, ServerCommand, cpu_environment, prepare_cpu_environment, server_command
 from runtimes.launch.supervisor import RestartPolicy, supervise
@@ -71,6 +73,21 @@ async def test_a_server_that_dies_is_started_again_and_leaving_stops_it(tmp_path
     assert (tmp_path / "log").read_text().count("listening\n") == 2
 
 
+async def test_the_key_reaches_the_server_in_a_file_that_is_nobody_elses(tmp_path: Path) -> None:
+    seen = "import json, os; path = sys.argv[sys.argv.index('--config') + 1]; "
+    seen += "print(json.dumps([sys.argv, path, os.stat(path).st_mode & 0o777, open(path).read()]), flush=True)"
+    command = replace(program(SERVER.replace('print("listening", flush=True)', seen)), api_key="s: e'cret")
+    log = tmp_path / "log"
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(partial(supervise, command, log=log, say=lambda _: None, restarts=QUICK))
+        tasks.cancel_scope.cancel()
+    arguments, path, mode, content = json.loads(log.read_text().partition("\n")[0])
+    assert not any("cret" in argument for argument in arguments)
+    assert yaml.safe_load(content) == {"api-key": "s: e'cret"}
+    assert mode == log.stat().st_mode & 0o777 == 0o600
+    assert not os.path.exists(path)  # noqa: ASYNC240 - nothing else runs here
+
+
 async def test_one_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
     command = program(SERVER.replace(".serve_forever()", ".handle_request(); sys.exit('out of memory Error')"))
     with pytest.raises(LaunchError, match=r"policy server died 3 times in a row: out of memory Error"):
@@ -103,6 +120,11 @@ def test_the_flags_follow_from_role_and_model(tmp_path: Path) -> None:
     assert make("policy", "m", host="0.0.0.0").address == "http://127.0.0.1:30000"
     assert make("policy", "m", host="::1").address == "http://[::1]:30000"
     assert "secret" not in repr(make("policy", "m", api_key="secret"))
+    with pytest.raises(LaunchError, match="put it into yours"):
+        make("policy", "m", api_key="secret", extra=["--config", "mine.yaml"])
+    (head / "config.json").write_text(json.dumps({"architectures": ["Qwen2ForProcessRewardModel"]}))
+    with pytest.raises(LaunchError, match="--reward local:"):
+        make("reward", str(head))
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ async def test_one_bad_request_fails_alone(policy_directory: Path) -> None:
         empty = GenerateRequest(prefix=Prefix(""), seed=0, max_new_tokens=5)
         results = await outcomes(runtime, [bad, good, empty])
     assert isinstance(results[0], RequestRejected)
-    assert "the model's context 512" in str(results[0])
+    assert "arithmetic/policy has 512" in str(results[0])
     assert isinstance(results[1], GenerateResult)
     assert isinstance(results[2], RequestRejected)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from scripted_sglang import ScriptedServer
 
 from asyncsearch import Rebase, Run, Sampling, SolveOptions, load_problems, solve_dataset
 from runtimes.base import (
+    FinishReason,
     GenerateRequest,
     HeadMean,
     Prefix,
@@ -17,7 +19,7 @@ from runtimes.base import (
     RuntimeGone,
     ScoreRequest,
 )
-from runtimes.openai import OpenAIRuntime
+from runtimes.openai import OpenAIRuntime, _log_probability
 from runtimes.sglang import SglangRuntime
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +42,43 @@ async def test_both_protocols_give_the_same_trees(policy_directory: Path) -> Non
             assert [candidate.text for candidate in mine.candidates] == [candidate.text for candidate in its.candidates]
             for left, right in zip(mine.candidates, its.candidates, strict=True):
                 assert left.step_scores == pytest.approx(right.step_scores)
+
+
+@pytest.mark.parametrize(
+    ("field", "end"),
+    [("matched_stop", FinishReason.END), ("stop_reason", FinishReason.END), (None, FinishReason.STOP)],
+)
+async def test_servers_say_in_their_own_ways_why_a_text_ended(
+    policy_directory: Path, field: str | None, end: FinishReason
+) -> None:
+    """vLLM says null where the model ended by itself; of a server that says nothing it may have been a stop string."""
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory, stop_field=field)
+    async with server.serve(), OpenAIRuntime(f"{server.address}/v1") as runtime:
+        root = Prefix("A problem.\n")
+        step = GenerateRequest(prefix=root, seed=0, max_new_tokens=200, stop=("Step 2",))
+        long = root.extend("".join(f"Step {number}: 1\n" for number in range(1, 5)))
+        last = GenerateRequest(prefix=long, seed=0, max_new_tokens=200, stop=("Step 6",))
+        await runtime.generate([step, last], outcomes.deliver)
+    assert outcomes.generated(step).finish is FinishReason.STOP
+    assert "The answer is" in outcomes.generated(last).text
+    assert outcomes.generated(last).finish is end
+
+
+async def test_only_vllm_is_relied_on_for_seeds(policy_directory: Path) -> None:
+    for owner, honoured in (("vllm", True), ("sglang", False), ("somebody", False)):
+        server = ScriptedServer(policy_directory, owner=owner)
+        async with server.serve():
+            for seeds, expected in ((None, honoured), (True, True), (False, False)):
+                async with OpenAIRuntime(f"{server.address}/v1", seeds=seeds) as runtime:
+                    assert runtime.capabilities.honours_seeds is expected
+
+
+async def test_labels_are_told_from_tokens_that_look_like_them() -> None:
+    found = {"+": -3.0, " + ": -0.1, " -": -0.5}
+    assert _log_probability(found, "+") == -3.0
+    assert _log_probability(found, "-") == -0.5
+    assert _log_probability(found, "*") == -math.inf
 
 
 async def test_samples_of_one_prompt_can_be_asked_for_at_once(policy_directory: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 import torch
@@ -114,6 +115,38 @@ def test_legacy_is_the_published_rule_bit_for_bit(values: list[float], width: in
             legacy_rebase_shares(values, width, temperature)
     else:
         assert legacy_rebase_shares(values, width, temperature) == expected
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "width", "temperature", "ratio", "order", "shares"),
+    [
+        (0, 5, 64, 0.05, 1.0, [0, 1, 4, 2, 3], [55, 9, 0, 0, 0]),
+        (1, 2, 1, 0.2, 1.0, [1, 0], [1, 0]),
+        (3, 2, 4, 0.2, 0.5, [1], [4]),
+        (4, 2, 16, 0.05, 0.5, [0], [16]),
+        (5, 8, 16, 1.0, 1.0, [3, 5, 2, 1, 4, 0, 7, 6], [3, 3, 3, 2, 2, 2, 1, 0]),
+        (6, 8, 1, 0.2, 1.0, [1, 0, 7, 5, 2, 6, 3, 4], [1, 0, 0, 0, 0, 0, 0, 0]),
+        (7, 3, 4, 0.2, 0.5, [2, 0], [4, 0]),
+        (8, 2, 16, 0.2, 1.0, [1, 0], [16, 0]),
+        (9, 5, 16, 0.2, 1.0, [3, 0, 1, 2, 4], [13, 2, 1, 0, 0]),
+        (11, 5, 64, 0.2, 0.5, [2, 1, 4], [50, 8, 7]),
+        (13, 3, 16, 1.0, 0.5, [1, 2], [9, 8]),
+        (21, 2, 64, 1.0, 1.0, [1, 0], [41, 24]),
+        (39, 2, 16, 0.2, 1.0, [1, 0], [12, 5]),
+        (50, 5, 16, 0.2, 0.5, [2, 0, 4], [9, 4, 4]),
+    ],
+)
+def test_legacy_gives_what_the_published_code_gave(
+    seed: int, count: int, width: int, temperature: float, ratio: float, order: list[int], shares: list[int]
+) -> None:
+    """Recorded from ``select_softmax`` and ``select_softmax_with_truncation`` of the reference's rebase.py.
+
+    Run as they are (github.com/thu-wyz/inference_scaling at 0fe7da9) by torch 2.13.0 on a CPU. In five rows the shares
+    sum to one more than the width, as the published arithmetic may.
+    """
+    source = random.Random(seed)
+    values = [round(source.random(), 3) for _ in range(count)]
+    assert legacy_rebase_shares(values, width, temperature, truncate_ratio=ratio) == (order, shares)
 
 
 def test_legacy_takes_the_later_of_two_equal_nodes_first() -> None:

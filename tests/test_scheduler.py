@@ -124,13 +124,80 @@ def test_each_request_settles_once_under_random_cancellation(
             lane = scheduler.statistics().generate
             assert is_balanced(lane)
             assert len(outcomes) == count
-            assert lane.settled >= outcomes.count("result")
+            assert lane.settled == outcomes.count("result")
+            assert lane.failed == outcomes.count("failure")
             assert lane.queued == 0
             assert lane.peak_in_flight <= limit
             assert runtime.peak <= limit
         # Leaving the block ended every task that the scheduler had.
         assert len(asyncio.all_tasks()) == 1
         assert runtime.in_flight == 0
+
+    run_virtual(main)
+
+
+class Prompt(SimulatedRuntime):
+    """Delivers each outcome after a few turns of the event loop, as no clock tells."""
+
+    def __init__(self, turns: Sequence[int], *, fails: bool) -> None:
+        super().__init__(aborts=False)
+        self.turns = turns
+        self.fails = fails
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        async def one(sent: GenerateRequest) -> None:
+            for _ in range(self.turns[sent.seed]):
+                await anyio.lowlevel.checkpoint()
+            result = GenerateResult(
+                prefix=sent.prefix.extend("x"),
+                finish=FinishReason.END,
+                prompt_tokens=1,
+                cached_tokens=0,
+                generated_tokens=1,
+            )
+            deliver(sent, RequestRejected("no", request=sent) if self.fails and sent.seed % 2 else result)
+
+        async with anyio.create_task_group() as tasks:
+            for sent in requests:
+                tasks.start_soon(one, sent)
+
+
+@given(turns=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30)), min_size=1, max_size=8), fails=st.booleans())
+def test_an_outcome_and_a_cancellation_may_come_at_the_same_moment(turns: list[tuple[int, int]], fails: bool) -> None:
+    """Of each request the runtime delivers after some turns of the loop, and the waiter is cancelled after others."""
+
+    async def main() -> None:
+        outcomes: list[str] = []
+        runtime = Prompt([turn for turn, _ in turns], fails=fails)
+        async with open_scheduler(runtime, policy_limit=4) as scheduler:
+
+            async def one(number: int, patience: int) -> None:
+                outcome = "cancelled"
+                async with anyio.create_task_group() as tasks:
+
+                    async def lose_patience() -> None:
+                        for _ in range(patience):
+                            await anyio.lowlevel.checkpoint()
+                        tasks.cancel_scope.cancel()
+
+                    tasks.start_soon(lose_patience)
+                    try:
+                        await scheduler.generate(request(number), order=number)
+                        outcome = "result"
+                    except RequestRejected:
+                        outcome = "failure"
+                    assert is_balanced(scheduler.statistics().generate)
+                    tasks.cancel_scope.cancel()
+                outcomes.append(outcome)
+
+            async with anyio.create_task_group() as tasks:
+                for number, (_, patience) in enumerate(turns):
+                    tasks.start_soon(one, number, patience)
+            lane = scheduler.statistics().generate
+            assert is_balanced(lane)
+            assert (lane.settled, lane.failed) == (outcomes.count("result"), outcomes.count("failure"))
+            assert lane.withdrawn + lane.aborted == outcomes.count("cancelled")
+            assert lane.generated_tokens == lane.settled
 
     run_virtual(main)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import anyio
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from outcomes import Outcomes
 from scripted_sglang import FAULTS, PROMPT_LIMIT, ScriptedServer
 
@@ -25,8 +28,10 @@ from runtimes.base import (
     RuntimeGone,
     ScoreRequest,
     ScoreResult,
+    ServerUnreachable,
     TokenLabels,
 )
+from runtimes.http import JsonSession
 from runtimes.pool import RuntimePool
 from runtimes.sglang import SglangRuntime
 
@@ -214,10 +219,11 @@ async def test_the_work_of_a_dead_server_moves_until_it_is_back(policy_directory
         before = len(fragile.prompts)
         fragile.held, fragile.reject = False, lambda _: False
         await stack.enter_async_context(fragile.serve(port))
-        while len(fragile.prompts) == before:
-            more = [generate_request(Prefix(f"another {n}\n")) for n in range(4)]
-            await pool.generate(more, outcomes.deliver)
-            assert all(isinstance(outcomes[request], GenerateResult) for request in more)
+        with anyio.fail_after(20):
+            while len(fragile.prompts) == before:
+                more = [generate_request(Prefix(f"another {n}\n")) for n in range(4)]
+                await pool.generate(more, outcomes.deliver)
+                assert all(isinstance(outcomes[request], GenerateResult) for request in more)
 
 
 async def test_requests_wait_for_the_only_server(policy_directory: Path) -> None:
@@ -235,6 +241,77 @@ async def test_requests_wait_for_the_only_server(policy_directory: Path) -> None
         assert isinstance(outcomes[request], GenerateResult)
 
 
+async def test_calls_share_a_pool_and_whoever_leaves_last_closes_it(policy_directory: Path) -> None:
+    """Each call opens it in a task of its own, and the first to come is not the last to go."""
+    async with ScriptedServer(policy_directory).serve() as server:
+        pool = RuntimePool([SglangRuntime(server.address)])
+        runs: dict[int, Run] = {}
+
+        async def one(count: int) -> None:
+            runs[count] = await solve_dataset(
+                load_problems("arithmetic", limit=count),
+                Rebase(width=4),
+                policy=pool,
+                reward=pool,
+                options=SolveOptions(reward_format="lines"),
+            )
+
+        async with anyio.create_task_group() as tasks:
+            for count in (1, 6, 3):
+                tasks.start_soon(one, count)
+        assert {count: run.solved for count, run in runs.items()} == {1: 1, 6: 6, 3: 3}
+        async with pool:  # and it can be opened again
+            assert pool.capabilities.model == str(policy_directory)
+
+
+async def test_who_opens_what_is_being_closed_finds_it_open(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory).serve() as server:
+        pool = RuntimePool([SglangRuntime(server.address)])
+        request = generate_request(Prefix("problem\n"))
+        async with anyio.create_task_group() as tasks:
+
+            async def open_and_use() -> None:
+                async with pool:
+                    await pool.generate([request], outcomes.deliver)
+
+            async with pool:
+                pass_on = anyio.Event()
+
+                async def when_it_closes() -> None:
+                    pass_on.set()
+                    await open_and_use()
+
+                tasks.start_soon(when_it_closes)
+                await pass_on.wait()
+        assert outcomes.generated(request).text
+
+
+async def test_a_server_of_another_model_is_never_used(policy_directory: Path, reward_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with AsyncExitStack() as stack:
+        right = await stack.enter_async_context(ScriptedServer(policy_directory).serve())
+        wrong = await stack.enter_async_context(ScriptedServer(reward_directory).serve())
+        members = [SglangRuntime(right.address), SglangRuntime(wrong.address)]
+        with pytest.raises(RuntimeGone, match="different models"):
+            async with RuntimePool(members):
+                pass
+        # Nor if it comes up later, in the place of one that was down.
+        port = wrong.address.rpartition(":")[2]
+    async with AsyncExitStack() as stack:
+        right = await stack.enter_async_context(ScriptedServer(policy_directory).serve())
+        members = [SglangRuntime(right.address), SglangRuntime(f"http://127.0.0.1:{port}")]
+        pool = await stack.enter_async_context(RuntimePool(members, probe_seconds=0.0))
+        wrong = await stack.enter_async_context(ScriptedServer(reward_directory).serve(int(port)))
+        with anyio.fail_after(20):
+            while not wrong.asked:
+                await pool.generate([generate_request(Prefix(f"problem {len(outcomes)}\n"))], outcomes.deliver)
+        requests = [generate_request(Prefix(f"another {number}\n")) for number in range(20)]
+        await pool.generate(requests, outcomes.deliver)
+        assert all(outcomes.generated(request).text for request in requests)
+        assert not wrong.prompts
+
+
 async def test_patience_ends(policy_directory: Path) -> None:
     server, outcomes = ScriptedServer(policy_directory), Outcomes()
     async with AsyncExitStack() as stack:
@@ -245,13 +322,10 @@ async def test_patience_ends(policy_directory: Path) -> None:
         request = generate_request(Prefix("problem\n"))
         await pool.generate([request], outcomes.deliver)
         assert isinstance(outcomes[request], RuntimeGone)
-        # Nobody waits for what has been given up, but when it is back it is used again.
+        await stack.enter_async_context(server.serve(port))
         again = generate_request(Prefix("problem\n"))
         await pool.generate([again], outcomes.deliver)
-        assert isinstance(outcomes[again], RuntimeGone)
-        await stack.enter_async_context(server.serve(port))
-        while not any(isinstance(outcome, GenerateResult) for outcome in outcomes.values()):
-            await pool.generate([generate_request(Prefix("problem\n"))], outcomes.deliver)
+        assert outcomes.generated(again).text
 
 
 async def test_what_waits_for_a_server_can_be_given_up(policy_directory: Path) -> None:
@@ -269,6 +343,32 @@ async def test_what_waits_for_a_server_can_be_given_up(policy_directory: Path) -
             await stack.enter_async_context(server.serve(port))
         assert isinstance(outcomes[kept], GenerateResult)
         assert len(server.prompts) == 1
+
+
+async def test_a_host_that_takes_no_connection_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtimes.http._CONNECT_SECONDS", 0.2)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        with ExitStack() as waiting:
+            for _ in range(4):  # nobody accepts them, so that no further one is answered
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", port))
+            async with JsonSession(f"http://127.0.0.1:{port}") as session:
+                with pytest.raises(ServerUnreachable, match=r"no connection in 0\.2 s"):
+                    await session.get("/model_info")
+
+
+async def test_an_error_that_is_null_is_none(policy_directory: Path) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"error": None, "value": 1})
+
+    application = web.Application()
+    application.router.add_get("/", handler)
+    async with TestServer(application) as server, JsonSession(str(server.make_url("")).rstrip("/")) as session:
+        assert await session.get("/") == {"error": None, "value": 1}
 
 
 async def test_what_is_no_server_is_said_so() -> None:

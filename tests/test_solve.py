@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import io
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import anyio
 import pytest
@@ -15,6 +19,7 @@ from asyncsearch import (
     ConfigurationError,
     DatasetError,
     ModelError,
+    ModelGone,
     Problem,
     ProblemResult,
     Rebase,
@@ -29,7 +34,8 @@ from asyncsearch import (
     solve_dataset,
 )
 from asyncsearch.context import SearchContext
-from runtimes.base import Deliver, GenerateRequest
+from asyncsearch.results import RunDirectory, read_config
+from runtimes.base import Deliver, GenerateRequest, RetryableError, RuntimeGone
 from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -136,10 +142,106 @@ def test_a_failed_problem_is_recorded_and_the_others_go_on() -> None:
     chosen = [*problems(6), Problem(id="empty", text="  \n", answer="1")]
     done = run(chosen, SometimesBroken(width=2))
     by_id = {result.id: result for result in done.results()}
-    assert by_id["p3"].error == "ZeroDivisionError: of all things"
+    assert by_id["p3"].error is not None
+    assert by_id["p3"].error.startswith("ZeroDivisionError: of all things (test_solve.py, line ")
     assert by_id["empty"].error == "the problem is empty"
     assert (done.solved, done.failed) == (5, 2)
     assert by_id["p3"].correct is False, "a failed problem counts as wrong"
+
+
+def test_a_model_that_is_gone_ends_the_run_and_what_was_solved_is_kept(tmp_path: Path) -> None:
+    class Dying(SimulatedRuntime):
+        left = 40
+
+        async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+            self.left -= len(requests)
+            if self.left < 0:
+                raise RuntimeGone("the server is gone")
+            await super().generate(requests, deliver)
+
+    seen: list[ProblemResult] = []
+    with pytest.raises(ModelGone, match="the server is gone"):
+        run_virtual(
+            lambda: solve_dataset(
+                problems(100),
+                Sampling(width=2, scored=False),
+                policy=Dying(),
+                run_dir=tmp_path / "run",
+                options=SolveOptions(problems_in_flight=2),
+                on_result=lambda _, result: seen.append(result),
+            )
+        )
+    kept = list(read_results(tmp_path / "run"))
+    assert len(kept) == len(seen) > 0
+    assert all(result.error is None for result in kept)
+
+
+def test_a_server_that_is_not_ready_is_no_model() -> None:
+    class NotReady(SimulatedRuntime):
+        async def __aenter__(self) -> Self:
+            raise RetryableError("503: still loading")
+
+    with pytest.raises(ModelError, match="still loading"):
+        run_virtual(lambda: solve_dataset([], Sampling(scored=False), policy=NotReady()))
+
+
+def test_nothing_is_written_behind_a_line_that_is_torn(tmp_path: Path) -> None:
+    """The disk is full in the middle of a line, and a moment later it is not."""
+
+    def result(number: int) -> ProblemResult:
+        return ProblemResult(id=str(number), problem="p", answer=None, reference=None, correct=None)
+
+    with RunDirectory(tmp_path / "run", {}) as directory:
+        directory.append(2, result(2))
+        file = directory._file
+        directory._file = ShortWriter(file)  # type: ignore[assignment]
+        with pytest.raises(RunDirectoryError, match="No space left"):
+            directory.append(1, result(1))
+        directory._file = file
+        with pytest.raises(RunDirectoryError, match="No space left"):
+            directory.append(0, result(0))
+    assert [one.id for one in read_results(tmp_path / "run")] == ["2"]
+    assert (tmp_path / "run" / "results.jsonl").read_bytes().count(b"\n") == 1
+
+
+class ShortWriter:
+    """Takes a few bytes, and then none."""
+
+    closed = False
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._room = 30
+
+    def write(self, content: memoryview) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = self._file.write(content[: self._room])
+        self._room = 0
+        return written
+
+    def truncate(self, size: int) -> int:
+        return self._file.truncate(size)
+
+
+def test_the_configuration_says_what_was_run(tmp_path: Path) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class WithRule(Sampling):
+        name = "with-rule"
+        rule: Callable[..., object] = max
+
+    done = run(problems(1), WithRule(width=2), run_dir=tmp_path / "run", options=SolveOptions(reward_format="lines"))
+    assert done.solved == 1
+    config = read_config(tmp_path / "run")
+    assert config["parameters"]["rule"] == repr(max), "what is no JSON value is recorded as Python shows it"
+    assert config["reward_format"] == "lines"
+    assert config["format"]["step_start"] == "Step {step}"
+    assert config["seeds_honoured"] is True
+
+
+def test_a_vote_over_scores_that_are_not_there_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="takes scores"):
+        run(problems(1), Sampling(scored=False), options=SolveOptions(vote="weighted"))
 
 
 def test_a_problem_whose_nodes_all_fail_has_their_error() -> None:

@@ -8,7 +8,9 @@ __all__ = ["extract_answer"]
 
 _MARKER = re.compile(r"(?:the\s+)?(?:final\s+)?answer\s+is\s*:?", re.IGNORECASE)
 _HASHES = "####"
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|-?\.\d+")
+_SIGN = r"(?:(?<![\d)])-)?"  # in 10-3 it is no sign
+_EMPHASIS = "*`"
+_NUMBER = re.compile(_SIGN + r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|" + _SIGN + r"\.\d+")
 _TAG = "ки"
 
 
@@ -17,7 +19,7 @@ def extract_answer(text: str) -> str | None:
 
     Looked for in this order: what follows the last "The answer is", up to the end of its line; what stands
     after the last "####"; the last ``\boxed{}``; the last number. A ``\boxed{}`` inside the first two is
-    opened. Dollar signs around the answer, a step tag and a final period are taken off.
+    opened. Dollar signs and Markdown's emphasis around the answer, a step tag and a final period are taken off.
     """
     for candidate in (_after_marker(text), _after_hashes(text), _last_boxed(text), _last_number(text)):
         if candidate is not None and (answer := _clean(candidate)):
@@ -35,7 +37,7 @@ def _after_hashes(text: str) -> str | None:
 
 
 def _first_line(text: str) -> str:
-    line = text.lstrip(" :\n").partition("\n")[0]
+    line = text.lstrip(f" :\n{_EMPHASIS}").partition("\n")[0]
     boxed = _last_boxed(line)
     return line if boxed is None else boxed
 
@@ -62,7 +64,9 @@ def _last_number(text: str) -> str | None:
 
 
 def _clean(text: str) -> str:
-    answer = text.strip().removesuffix(_TAG).rstrip().removesuffix(".").rstrip()
+    answer = text.strip().removesuffix(_TAG).strip()
+    while (bare := answer.removesuffix(".").strip().strip(_EMPHASIS).strip()) != answer:
+        answer = bare
     for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
         if answer.startswith(left) and answer.endswith(right) and len(answer) > len(left) + len(right):
             answer = answer[len(left) : -len(right)].strip()

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_USER_ERROR, out, say_error
+from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USER_ERROR, out, say_error
 from asyncsearch.cli.convert_reward import convert_reward_command
 from asyncsearch.cli.evaluate import evaluate_command
 from asyncsearch.cli.launch import launch_command
 from asyncsearch.cli.solve import solve_command
 from asyncsearch.cli.strategies import strategies_command
-from asyncsearch.errors import UserError
+from asyncsearch.errors import AsyncSearchError, UserError
 
 __all__ = ["app", "main"]
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="solve")(solve_command)
 app.command(name="evaluate")(evaluate_command)
@@ -39,6 +40,9 @@ def main() -> None:
     except UserError as error:
         say_error(str(error))
         sys.exit(EXIT_USER_ERROR)
+    except AsyncSearchError as error:
+        say_error(str(error))
+        sys.exit(EXIT_SOME_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 

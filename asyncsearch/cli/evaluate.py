@@ -16,7 +16,7 @@ from asyncsearch.answers.grading import Grader
 from asyncsearch.cli.console import out
 from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.report.table import evaluation_json, evaluation_table
-from asyncsearch.results import read_config, read_results
+from asyncsearch.results import CONFIG_FILE, RESULTS_FILE, read_config, read_results
 
 __all__ = ["evaluate_command"]
 
@@ -53,8 +53,10 @@ def evaluate_command(
 
 def _runs_in(path: Path) -> list[Path]:
     """The run directories that a path stands for: itself, or those right inside it."""
-    if path.is_dir() and not (path / "config.json").exists():
-        inner = sorted(child.parent for child in path.glob("*/config.json"))
+    if path.is_dir() and not (path / CONFIG_FILE).exists():
+        inner = sorted(
+            child.parent for child in path.glob(f"*/{RESULTS_FILE}") if (child.parent / CONFIG_FILE).exists()
+        )
         if inner:
             return inner
     read_config(path)
@@ -62,5 +64,8 @@ def _runs_in(path: Path) -> list[Path]:
 
 
 async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:
-    async with Grader() as grader:
-        return [await evaluate(read_results(path), grader) for path in paths]
+    evaluations = []
+    for path in paths:
+        async with Grader(time_limit=read_config(path)["grading_seconds"]) as grader:
+            evaluations.append(await evaluate(read_results(path), grader))
+    return evaluations

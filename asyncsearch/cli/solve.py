@@ -18,13 +18,13 @@ from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
-from asyncsearch.errors import ConfigurationError
+from asyncsearch.errors import ConfigurationError, ModelGone
 from asyncsearch.format import FORMATS
+from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
-from asyncsearch.solve import SolveOptions
 
 __all__ = ["solve_command"]
 
@@ -45,7 +45,10 @@ def solve_command(
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="The policy, as local:DIRECTORY of a Hugging Face model. [default: the bundled one]"),
+        typer.Option(
+            help="The policy: local:DIRECTORY of a Hugging Face model, sglang:URL or openai:URL. "
+            "[default: the bundled one]"
+        ),
     ] = None,
     reward: Annotated[
         str | None, typer.Option(help="The process reward model, likewise. [default: the bundled one]")
@@ -105,11 +108,11 @@ def solve_command(
         "max_step_tokens": max_step_tokens,
         "max_depth": max_depth,
     }
-    parameters = {
-        **given.parameters,
-        **{name: value for name, value in flags.items() if value is not None},
-        **_parse_parameters(param or []),
-    }
+    flagged = {name: value for name, value in flags.items() if value is not None}
+    named = _parse_parameters(param or [])
+    for parameter in flagged.keys() & named.keys():
+        raise ConfigurationError(f"{parameter} is given twice, with --{parameter.replace('_', '-')} and with -p")
+    parameters = {**given.parameters, **flagged, **named}
     options = SolveOptions(
         seed=_first(seed, given.seed, 0),
         vote=_first(vote, given.vote, "auto"),
@@ -120,6 +123,11 @@ def solve_command(
         reward_limit=in_flight,
     )
     name = _first(strategy, given.strategy)
+    if name is None and options.vote != "auto":
+        raise ConfigurationError(
+            f"the vote {options.vote!r} is that of one strategy: name it with --strategy; a comparison shows its own "
+            "votes, and 'asyncsearch evaluate' all of them"
+        )
     entries = entries_of(parameters, options) if name is None else [one_entry(name, parameters, options)]
     problems = load_problems(dataset, limit=_first(limit, given.limit))
     directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
@@ -152,12 +160,18 @@ def _compare(
                     spectator=progress,
                 )
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ModelGone) as end:
         done = 0 if progress is None else progress.done
         kept = f"; they are kept in {directory}" if done else ""
-        err.print(Text(f"interrupted: {done} of {len(problems) * len(entries)} searches were done{kept}"))
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    out.print(comparison_table(rows, title=f"{len(problems)} problems, seed {options.seed}"))
+        interrupted = isinstance(end, KeyboardInterrupt)
+        if not interrupted:
+            say_error(str(end))
+        words = "interrupted" if interrupted else "stopped"
+        err.print(Text(f"{words}: {done} of {len(problems) * len(entries)} searches were done{kept}"))
+        raise typer.Exit(EXIT_INTERRUPTED if interrupted else EXIT_SOME_FAILED) from None
+    ungraded = sum(problem.answer is None for problem in problems)
+    without = f", {ungraded} of them without an answer to grade by" if ungraded else ""
+    out.print(comparison_table(rows, title=f"{len(problems)} problems{without}, seed {options.seed}"))
     out.print(Text(f"results in {directory}"))
     if progress.failed:
         say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
@@ -171,7 +185,10 @@ def _models(policy: str | None, reward: str | None, *, scored: bool) -> tuple[st
     if policy is None:
         raise ConfigurationError("--reward is given without --policy; give both, or neither for the bundled ones")
     if reward is None and scored:
-        raise ConfigurationError("--policy is given without --reward, and steps are to be scored; give both")
+        raise ConfigurationError(
+            "--policy is given without --reward, and steps are to be scored; give both (or, for a majority of samples, "
+            "--strategy sampling -p scored=false)"
+        )
     return policy, reward if scored else None
 
 

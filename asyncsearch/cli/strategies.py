@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
@@ -23,12 +23,13 @@ def strategies_command() -> None:
             say_error(str(error))
             broken = True
             continue
-        table = Table(title=Text(f"{name}: {(found.__doc__ or '').partition(chr(10))[0]}"), title_justify="left")
-        table.add_column("parameter")
-        table.add_column("default", justify="right")
+        summary = (found.__doc__ or "").partition("\n")[0].replace("`", "")
+        out.print(Text.assemble((name, "bold"), f": {summary}"), soft_wrap=True)
+        out.print(Text(f"source: {found.source}"), soft_wrap=True)
+        table = Table("parameter", Column("default", justify="right"), "")
+        explanations = found.explanations()
         for parameter, default in found.parameters().items():
-            table.add_row(parameter, str(default))
-        out.print(table)
-        out.print(Text(f"source: {found.source}\n"))
+            table.add_row(parameter, str(default), explanations.get(parameter, ""))
+        out.print(table, "")
     if broken:
         raise typer.Exit(EXIT_SOME_FAILED)

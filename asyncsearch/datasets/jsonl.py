@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def load_problems(source: str | Path, *, limit: int | None = None) -> list[Probl
     """
     path = BUNDLED[str(source)]() if str(source) in BUNDLED else Path(source)
     try:
-        content = path.read_bytes()
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         names = ", ".join(BUNDLED)
         raise DatasetError(f"{source}: no such file, and no bundled dataset either (those are: {names})") from None
@@ -52,8 +53,9 @@ def load_problems(source: str | Path, *, limit: int | None = None) -> list[Probl
             break
         problem = _read_problem(line, number, f"{source}, line {number}")
         if problem.id in lines:
+            given = "" if problem.id != str(number) else ", where a line without an id has its number"
             raise DatasetError(
-                f"{source}, line {number}: the id {problem.id!r} is that of line {lines[problem.id]} too"
+                f"{source}, line {number}: the id {problem.id!r} is that of line {lines[problem.id]} too{given}"
             )
         lines[problem.id] = number
         problems.append(problem)
@@ -66,17 +68,22 @@ def _read_problem(line: bytes, number: int, where: str) -> Problem:
     try:
         record: Any = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise DatasetError(f"{where}: not valid JSON: {error}") from None
+        # Its own idea of the line is of no use: it has seen but one.
+        reason = f"{error.msg.partition(': line')[0]}, at character {error.pos + 1}"
+        raise DatasetError(f"{where}: not valid JSON: {reason}") from None
     if not isinstance(record, dict):
         raise DatasetError(f"{where}: must be a JSON object with 'problem' and 'answer'")
     text = next((record[field] for field in _QUESTION_FIELDS if field in record), None)
-    if not isinstance(text, str):
+    if text is None:
         fields = ", ".join(map(repr, record)) or "nothing"
-        raise DatasetError(f"{where}: has no 'problem' (or 'question') with a text; it has {fields}")
+        raise DatasetError(f"{where}: has no 'problem' (or 'question'); it has {fields}")
+    if not isinstance(text, str):
+        raise DatasetError(f"{where}: the problem must be a text, not {text!r}")
     answer = record.get("answer")
     if isinstance(answer, bool) or not isinstance(answer, str | int | float | None):
         raise DatasetError(f"{where}: 'answer' must be a text or a number, not {answer!r}")
     if isinstance(answer, str) and "####" in answer:
         answer = answer.rpartition("####")[2].strip()
     identity = next((record[field] for field in _ID_FIELDS if field in record), number)
-    return Problem(id=str(identity), text=text, answer=None if answer is None else str(answer))
+    reference = None if answer is None else str(answer).strip() or None
+    return Problem(id=str(identity), text=text, answer=reference)

@@ -78,8 +78,9 @@ def open_progress(console: Console) -> Iterator[Progress]:
         rich.progress.TextColumn("{task.fields[accuracy]}"),
         rich.progress.TextColumn("{task.fields[tokens]}"),
         rich.progress.TimeElapsedColumn(),
-        rich.progress.TextColumn("left"),
+        rich.progress.TextColumn("elapsed,"),
         rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("left"),
         console=console,
     )
     with bars:

@@ -53,6 +53,11 @@ def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardForm
             f"reward format {format.name!r} does not fit {capabilities.model}: "
             f"its output has {capabilities.output_rows} rows"
         )
+    if isinstance(format.readout, HeadLabel) and has_head and capabilities.output_rows == 1:
+        raise ConfigurationError(
+            f"reward format {format.name!r} reads one of several labels, and {capabilities.model} gives one score; "
+            "where SGLang serves it, use --reward local:DIRECTORY instead"
+        )
     return format
 
 

@@ -44,13 +44,16 @@ _BACKOFF = wait_exponential_jitter(multiplier=0.1, max=10.0, jitter=0.1)
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[RequestT, ResultT]):
-    """A request on its way, once more or for the first time. It is in the queue, in flight, or ended."""
+    """A request on its way, once more or for the first time: queued, then ``sent``, until its waiter has gone on.
+
+    Its ``future`` is done once there is an outcome, and once the waiter is cancelled: whichever is first counts.
+    """
 
     order: int
     number: int
     request: RequestT
     future: asyncio.Future[ResultT]
-    ended: bool = False
+    sent: bool = False
 
     def __lt__(self, other: _Entry[RequestT, ResultT]) -> bool:
         return (self.order, self.number) < (other.order, other.number)
@@ -60,6 +63,7 @@ class _Entry(Generic[RequestT, ResultT]):
 class _Counters:
     submitted: int = 0
     queued: int = 0
+    in_flight: int = 0
     pausing: int = 0
     settled: int = 0
     failed: int = 0
@@ -138,10 +142,21 @@ class Lane(Generic[RequestT, ResultT]):
         self._counters.queued += 1
         self._wake.set()
         try:
-            return await future
+            result = await future
+        except asyncio.CancelledError:
+            self._withdraw(entry)
+            raise
         finally:
-            if not entry.ended:
-                self._withdraw(entry)
+            if entry.sent:
+                self._counters.in_flight -= 1
+            else:
+                self._counters.queued -= 1
+        self._counters.settled += 1
+        self._counters.prompt_tokens += result.prompt_tokens
+        self._counters.cached_tokens += result.cached_tokens
+        if isinstance(result, GenerateResult):
+            self._counters.generated_tokens += result.generated_tokens
+        return result
 
     async def _retry(self, request: RequestT, order: int, failure: RetryableError) -> ResultT:
         """Send a request again that failed once with ``failure``, after pauses, until it has been sent often enough."""
@@ -189,11 +204,10 @@ class Lane(Generic[RequestT, ResultT]):
         finally:
             self._open = False
             for entry in [*self._queue, *self._in_flight.values()]:
-                if not entry.ended:
-                    self._fail(entry, RuntimeGone("the scheduler was closed", request=entry.request))
+                if not entry.future.done():
+                    entry.future.set_exception(RuntimeGone("the scheduler was closed", request=entry.request))
             self._queue.clear()
             self._in_flight.clear()
-            self._counters.queued = 0
             if self._counters.idle_since is not None:
                 self._counters.idle_seconds += anyio.current_time() - self._counters.idle_since
                 self._counters.idle_since = None
@@ -207,7 +221,7 @@ class Lane(Generic[RequestT, ResultT]):
         return LaneStatistics(
             submitted=counted.submitted,
             queued=counted.queued + counted.pausing,
-            in_flight=sum(not entry.ended for entry in self._in_flight.values()),
+            in_flight=counted.in_flight,
             settled=counted.settled,
             failed=counted.failed,
             withdrawn=counted.withdrawn,
@@ -240,9 +254,11 @@ class Lane(Generic[RequestT, ResultT]):
         batch: list[_Entry[RequestT, ResultT]] = []
         while self._queue and len(self._in_flight) < self.limit:
             entry = heapq.heappop(self._queue)
-            if entry.ended:
+            if entry.future.done():
                 continue
+            entry.sent = True
             counted.queued -= 1
+            counted.in_flight += 1
             self._in_flight[entry.request] = entry
             batch.append(entry)
         if not batch:
@@ -277,34 +293,25 @@ class Lane(Generic[RequestT, ResultT]):
                 deliver(entry.request, lost)
 
     def _land(self, entry: _Entry[RequestT, ResultT], outcome: Result | RuntimeFailure) -> None:
-        """Settle what is no longer in flight."""
+        """Hand an outcome to its waiter, if there still is one."""
         if not self._in_flight:
             self._counters.idle_since = anyio.current_time()
         self._wake.set()
-        if entry.ended:  # aborted; nobody waits for it
+        if entry.future.done():
             return
         if isinstance(outcome, RuntimeFailure):
-            self._fail(entry, outcome)
-            return
-        entry.ended = True
-        self._counters.settled += 1
-        self._counters.prompt_tokens += outcome.prompt_tokens
-        self._counters.cached_tokens += outcome.cached_tokens
-        if isinstance(outcome, GenerateResult):
-            self._counters.generated_tokens += outcome.generated_tokens
-        entry.future.set_result(cast("ResultT", outcome))
-
-    def _fail(self, entry: _Entry[RequestT, ResultT], failure: RuntimeFailure) -> None:
-        entry.ended = True
-        if not entry.future.done():
-            entry.future.set_exception(failure)
+            entry.future.set_exception(outcome)
+        else:
+            entry.future.set_result(cast("ResultT", outcome))
 
     def _withdraw(self, entry: _Entry[RequestT, ResultT]) -> None:
-        entry.ended = True
+        """Give up a request whose waiter was cancelled; its outcome may have come at the same moment."""
+        if not entry.sent:
+            self._counters.withdrawn += 1
+            return
+        self._counters.aborted += 1
         if self._in_flight.get(entry.request) is entry:
-            self._counters.aborted += 1
             self._to_abort.append(entry.request)
             self._wake.set()
-            return
-        self._counters.withdrawn += 1
-        self._counters.queued -= 1
+        elif not entry.future.cancelled():
+            entry.future.exception()  # seen, so that asyncio does not complain that nobody looked

@@ -13,8 +13,8 @@ class LaneStatistics:
 
     Every request submitted is ``queued``, ``in_flight``, or has ended as exactly one of ``settled`` (with a
     result), ``failed``, ``withdrawn`` (cancelled while queued or waiting for a retry) or ``aborted``
-    (cancelled in flight). ``idle_seconds`` is the time in which nothing was in flight, since the lane
-    started; token counts are those of delivered results.
+    (cancelled after it was sent). ``idle_seconds`` is the time in which nothing was in flight, since the lane
+    started; token counts are those of settled requests.
     """
 
     submitted: int = 0

@@ -6,7 +6,9 @@ import dataclasses
 import math
 import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
+
+from typing_extensions import Doc
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.plugins import suggestion
@@ -31,20 +33,13 @@ class Strategy(ABC):
     source: ClassVar[str]
     """The paper or repository that it follows."""
 
-    width: int = 16
-    """Leaves that the search pays for."""
-    temperature: float = 1.0
-    """Sampling temperature of the policy; 0 takes the likeliest token."""
-    top_p: float = 1.0
-    """Smallest probability mass that tokens are drawn from, in (0, 1]."""
-    max_tokens: int = 1024
-    """Tokens generated along one path from the root to a leaf."""
-    max_step_tokens: int = 256
-    """Tokens generated for one step."""
-    max_depth: int = 25
-    """Steps along one path."""
-    scored: bool = True
-    """Whether nodes are scored by the reward model."""
+    width: Annotated[int, Doc("leaves that the search pays for")] = 16
+    temperature: Annotated[float, Doc("of the policy's sampling; 0 takes the likeliest token")] = 1.0
+    top_p: Annotated[float, Doc("smallest probability mass that tokens are drawn from, in (0, 1]")] = 1.0
+    max_tokens: Annotated[int, Doc("tokens generated along one path from the root to a leaf")] = 1024
+    max_step_tokens: Annotated[int, Doc("tokens generated for one step")] = 256
+    max_depth: Annotated[int, Doc("steps along one path")] = 25
+    scored: Annotated[bool, Doc("whether the reward model scores the nodes")] = True
 
     def __post_init__(self) -> None:
         for name in ("width", "max_tokens", "max_step_tokens", "max_depth"):
@@ -83,6 +78,16 @@ class Strategy(ABC):
     def parameters(cls) -> dict[str, Any]:
         """The parameters' names and defaults."""
         return {field.name: field.default for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def explanations(cls) -> dict[str, str]:
+        """What each parameter is, for those that say so: annotated with ``Doc``."""
+        try:
+            hints = get_type_hints(cls, include_extras=True)
+        except NameError:  # an annotation that only a type checker can read
+            return {}
+        notes = {name: [*getattr(hints[name], "__metadata__", ())] for name in cls.parameters()}
+        return {name: note.documentation for name, found in notes.items() for note in found if isinstance(note, Doc)}
 
     @classmethod
     def from_parameters(cls, parameters: dict[str, Any]) -> Strategy:

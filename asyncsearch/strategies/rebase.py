@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from typing_extensions import Doc
 
 from asyncsearch.context import SearchContext
 from asyncsearch.errors import ConfigurationError
@@ -26,12 +28,9 @@ class Rebase(Strategy):
     name: ClassVar[str] = "rebase"
     source: ClassVar[str] = "Wu et al. 2024, Inference Scaling Laws (arXiv 2408.00724), section 3.2; rebase.py"
 
-    softmax_temperature: float = 0.2
-    """Temperature of the softmax over scores; lower favours the best nodes more."""
-    truncate_ratio: float = 1.0
-    """Share of the open nodes, best first, that are expanded at each depth, in (0, 1]."""
-    legacy: bool = False
-    """Use the published arithmetic bit for bit (needs torch)."""
+    softmax_temperature: Annotated[float, Doc("of the softmax over scores; lower favours the best nodes more")] = 0.2
+    truncate_ratio: Annotated[float, Doc("share of the open nodes, best first, that are expanded, in (0, 1]")] = 1.0
+    legacy: Annotated[bool, Doc("use the published arithmetic bit for bit (needs torch)")] = False
 
     def __post_init__(self) -> None:
         super(Rebase, self).__post_init__()  # the short form does not work in a class with slots

@@ -15,7 +15,10 @@ __all__ = ["ROLES", "ServerCommand", "server_command"]
 
 ROLES = ("policy", "reward")
 
+_CONFIG = "--config"
 _HEADS = ("SequenceClassification", "RewardModel")
+_UNSERVED = ("Qwen2ForProcessRewardModel", "Qwen2ForPrmModel")
+"""Reward models with a score at each step, which SGLang 0.5 has no code for."""
 _CPU_FLAGS = (
     *("--device", "cpu", "--attention-backend", "torch_native", "--sampling-backend", "pytorch"),
     *("--cuda-graph-backend-decode", "disabled", "--cuda-graph-backend-prefill", "disabled"),
@@ -30,10 +33,10 @@ _CPU_FLAGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCommand:
-    """What starts one server, and where it answers."""
+    """What starts one server, and where it answers. The key is not among the arguments, which every user can see."""
 
     name: str
-    arguments: tuple[str, ...] = field(repr=False)  # the key may be among them
+    arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     host: str
     port: int
@@ -70,7 +73,8 @@ def server_command(
         extra: further flags, which win over those chosen here.
 
     Raises:
-        LaunchError: the role is unknown, or a directory holds no model.
+        LaunchError: the role is unknown, a directory holds no model or one that SGLang cannot serve, or a key and a
+            configuration file of SGLang's are given both.
     """
     if role not in ROLES:
         raise LaunchError(f"unknown role {role!r}; known are {', '.join(ROLES)}")
@@ -78,8 +82,10 @@ def server_command(
     arguments += _CPU_FLAGS if cpu is not None else ()
     if role == "reward" and _has_head(model):
         arguments.append("--is-embedding")
-    if api_key is not None:
-        arguments += ["--api-key", api_key]
+    if api_key is not None and _CONFIG in extra:
+        raise LaunchError(
+            f"the key is handed over in a file of ours, and SGLang takes one {_CONFIG}: put it into yours"
+        )
     environment = dict(os.environ)
     if cpu is not None:
         environment |= {
@@ -107,4 +113,9 @@ def _has_head(model: str) -> bool:
         architectures = config.get("architectures") or []
     except (OSError, ValueError, AttributeError) as error:
         raise LaunchError(f"{model}: not a model's directory: {error}") from error
+    if unserved := [architecture for architecture in architectures if architecture in _UNSERVED]:
+        raise LaunchError(
+            f"{model}: SGLang does not serve {unserved[0]}, with a score at each step; use it in the process that "
+            f"searches: --reward local:{model}"
+        )
     return any(kind in architecture for architecture in architectures for kind in _HEADS)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
+import yaml
 from anyio.abc import Process, TaskStatus
 
 from runtimes.base import RuntimeFailure
@@ -63,13 +66,25 @@ async def supervise(
     Cancellation stops the server and all its processes: asked to end, and killed if it takes too long.
     """
     _require_free_port(command)
+    with _key_file(command) as key_flags:
+        await _keep_up(command, key_flags, log, say, restarts, task_status)
+
+
+async def _keep_up(
+    command: ServerCommand,
+    key_flags: Sequence[str],
+    log: Path,
+    say: Callable[[str], None],
+    restarts: RestartPolicy,
+    task_status: TaskStatus[None],
+) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     failures, been_up = 0, False
     while True:
         started = anyio.current_time()
-        with log.open("ab") as output:
+        with _opened_log(log) as output:
             process = await anyio.open_process(
-                command.arguments,
+                [*command.arguments, *key_flags],
                 stdin=None,
                 stdout=output,
                 stderr=output,
@@ -95,6 +110,23 @@ async def supervise(
         pause = min(restarts.first_pause_seconds * 2 ** (failures - 1), restarts.longest_pause_seconds)
         say(f"{command.name} died with status {process.returncode}; starting it again in {pause:g} s")
         await anyio.sleep(pause)
+
+
+def _opened_log(log: Path) -> BinaryIO:
+    """The file that a server's output is added to, for its owner alone to read: SGLang may print its key."""
+    return open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
+@contextmanager
+def _key_file(command: ServerCommand) -> Iterator[tuple[str, ...]]:
+    """Flags that hand the key over in a file that nobody else can read, for as long as the block runs."""
+    if command.api_key is None:
+        yield ()
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:  # only its owner can read it
+        yaml.safe_dump({"api-key": command.api_key}, file)
+        file.flush()
+        yield ("--config", file.name)
 
 
 def _require_free_port(command: ServerCommand) -> None:

@@ -102,6 +102,7 @@ class Engine:
         rows: int,
         cache_bytes: int,
     ) -> None:
+        self.name = str(model.name_or_path)
         self.context_length = context_length
         self.rows = rows
         self.on_cpu = model.device.type == "cpu"
@@ -211,7 +212,8 @@ class Engine:
             raise RequestRejected("the prompt is empty", request=request)
         if chain.length + isinstance(request, GenerateRequest) > self.context_length:
             raise RequestRejected(
-                f"the prompt has {chain.length} tokens, the model's context {self.context_length}", request=request
+                f"the prompt has {chain.length} tokens; the context of {self.name} has {self.context_length}",
+                request=request,
             )
         return chain
 

@@ -11,6 +11,7 @@ from runtimes.base import (
     GenerateRequest,
     GenerateResult,
     RequestAborted,
+    RequestRejected,
     RetryableError,
 )
 from runtimes.text import TextCodec
@@ -29,6 +30,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_MOST_HEAD_ROWS = 2
 _SEEDS = 2**31
 """How many seeds a server tells apart."""
 
@@ -175,7 +177,7 @@ def _log_probabilities(row: Any, labels: tuple[int, int]) -> tuple[float, float]
 
 
 def read_head(answer: Any) -> float:
-    """The score of a reward head: the sigmoid of the mean of its logits.
+    """The score of a reward head, `runtimes.base.HeadMean`: the sigmoid of its logit, or of the mean of its two.
 
     Raises:
         RetryableError: there are none, or they are not numbers.
@@ -185,6 +187,8 @@ def read_head(answer: Any) -> float:
     logits = _field(answer, "embedding", list)
     try:
         mean = sum(map(float, logits)) / len(logits)
+        if len(logits) > _MOST_HEAD_ROWS:
+            raise RequestRejected(f"the server gives {len(logits)} numbers a text, which are no reward's")
     except (TypeError, ValueError, ZeroDivisionError):
         raise RetryableError(f"the server's answer has no score: {str(logits)[:80]}") from None
     if not math.isfinite(mean):

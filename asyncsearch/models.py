@@ -1,0 +1,39 @@
+"""Models by name: runtimes are opened from what a user writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from asyncsearch.errors import ConfigurationError, ModelError
+from asyncsearch.plugins import RUNTIMES, load_plugin
+from runtimes.base import Runtime, RuntimeFailure
+
+__all__ = ["open_runtime"]
+
+
+@asynccontextmanager
+async def open_runtime(runtime: Runtime | str) -> AsyncIterator[Runtime]:
+    """Open a runtime, or the one that ``NAME:ADDRESS`` says; a directory alone is a local model.
+
+    Raises:
+        ConfigurationError: the name is unknown.
+        ModelError: what it names cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(_runtime_named(runtime) if isinstance(runtime, str) else runtime)
+        except RuntimeFailure as error:
+            raise ModelError(str(error)) from error
+        yield opened
+
+
+def _runtime_named(text: str) -> Runtime:
+    name, colon, address = text.partition(":")
+    if not colon and Path(text).is_dir():
+        name, address = "local", text
+    elif not (name and address):
+        raise ConfigurationError(f"{text!r} names no model; write NAME:ADDRESS, as in local:DIRECTORY")
+    made: Runtime = load_plugin(RUNTIMES, name, "runtime")(address)
+    return made

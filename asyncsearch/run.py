@@ -1,0 +1,139 @@
+"""One strategy over one dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from asyncsearch.accounting import TokenCounts
+from asyncsearch.format import Format
+from asyncsearch.options import SolveOptions
+from asyncsearch.results import ProblemResult, RunDirectory, read_results
+from asyncsearch.rewards import RewardFormat
+from asyncsearch.scheduler import SchedulerStatistics
+from asyncsearch.strategies.base import Strategy
+from runtimes.base import Capabilities
+
+__all__ = ["Run", "RunTally", "run_config", "run_paths"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One strategy over one dataset, done.
+
+    ``solved`` problems have a result, ``failed`` ones an error; ``correct`` of ``graded`` were right.
+    ``seconds`` is wall time. ``grading_gave_up`` pairs of answers, of all runs that share this call, took too
+    long to compare and count as different. ``results`` iterates over the run directory where there is one, so
+    that it can be larger than memory.
+    """
+
+    strategy: Strategy
+    path: Path | None
+    solved: int
+    failed: int
+    graded: int
+    correct: int
+    tokens: TokenCounts
+    seconds: float
+    grading_gave_up: int
+    statistics: SchedulerStatistics
+    kept: tuple[ProblemResult, ...] = field(default=(), repr=False)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the problems with a reference that were answered right; failed ones count as wrong."""
+        return self.correct / self.graded if self.graded else None
+
+    def results(self) -> Iterator[ProblemResult]:
+        """Every problem's result, in the order of the dataset."""
+        return iter(self.kept) if self.path is None else read_results(self.path)
+
+
+@dataclass(slots=True)
+class RunTally:
+    """A run in the making."""
+
+    strategy: Strategy
+    directory: RunDirectory | None
+    solved: int = 0
+    failed: int = 0
+    graded: int = 0
+    correct: int = 0
+    tokens: TokenCounts = field(default_factory=TokenCounts)
+    kept: dict[int, ProblemResult] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, position: int, result: ProblemResult) -> None:
+        """Count and keep the result of the problem at ``position`` in the dataset."""
+        self.solved += result.error is None
+        self.failed += result.error is not None
+        self.graded += result.correct is not None
+        self.correct += bool(result.correct)
+        self.tokens += result.tokens
+        if self.directory is not None:
+            self.directory.append(position, result)
+        else:
+            self.kept[position] = result
+
+    def finish(self, statistics: SchedulerStatistics, grading_gave_up: int) -> Run:
+        """The run as it has become."""
+        return Run(
+            strategy=self.strategy,
+            path=None if self.directory is None else self.directory.path,
+            solved=self.solved,
+            failed=self.failed,
+            graded=self.graded,
+            correct=self.correct,
+            tokens=self.tokens,
+            seconds=self.seconds,
+            grading_gave_up=grading_gave_up,
+            statistics=statistics,
+            kept=tuple(self.kept[position] for position in sorted(self.kept)),
+        )
+
+
+def run_paths(strategies: Sequence[Strategy], run_dir: Path | str | None) -> list[Path | None]:
+    """Where each strategy's run is written: one alone to ``run_dir`` itself, each of several to a directory in it."""
+    if run_dir is None:
+        return [None] * len(strategies)
+    if len(strategies) == 1:
+        return [Path(run_dir)]
+    seen: Counter[str] = Counter()
+    paths: list[Path | None] = []
+    for strategy in strategies:
+        seen[strategy.name] += 1
+        number = "" if seen[strategy.name] == 1 else f"-{seen[strategy.name]}"
+        paths.append(Path(run_dir) / f"{strategy.name}{number}")
+    return paths
+
+
+def run_config(
+    strategy: Strategy,
+    options: SolveOptions,
+    *,
+    format: Format,
+    reward_format: RewardFormat | None,
+    policy: Capabilities,
+    reward: Capabilities | None,
+    problems: int,
+) -> dict[str, Any]:
+    """What is recorded of a run: everything that its results depend on, but for the problems themselves."""
+    return {
+        "asyncsearch": version("asyncsearch"),
+        "strategy": strategy.name,
+        "parameters": asdict(strategy),
+        "seed": options.seed,
+        "vote": options.vote_for(strategy),
+        "aggregation": options.aggregation,
+        "grading_seconds": options.grading_seconds,
+        "format": asdict(format),
+        "problems": problems,
+        "policy": policy.model,
+        "reward": None if reward is None else reward.model,
+        "reward_format": None if reward_format is None else reward_format.name,
+        "seeds_honoured": policy.honours_seeds,
+    }

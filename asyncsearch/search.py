@@ -1,0 +1,118 @@
+"""One problem, one strategy: from an empty tree to a graded answer."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from asyncsearch.accounting import count_tokens
+from asyncsearch.answers.extraction import extract_answer
+from asyncsearch.answers.grading import Grader
+from asyncsearch.context import SearchContext
+from asyncsearch.election import elect, gather_voters
+from asyncsearch.errors import AsyncSearchError, ModelGone, first_cause
+from asyncsearch.format import Format
+from asyncsearch.options import SolveOptions
+from asyncsearch.problem import Problem
+from asyncsearch.results import Candidate, ProblemResult
+from asyncsearch.rewards import RewardFormat
+from asyncsearch.scheduler import Scheduler
+from asyncsearch.strategies.base import Strategy
+from asyncsearch.tree import NodeState, Tree
+from runtimes.base import RuntimeFailure, RuntimeGone
+
+__all__ = ["ProblemSearch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSearch:
+    """Everything that solving one problem takes, beside the problem and the strategy."""
+
+    options: SolveOptions
+    format: Format
+    reward_format: RewardFormat | None
+    grader: Grader
+    scheduler: Scheduler
+
+    async def solve(self, problem: Problem, strategy: Strategy, *, order: int) -> ProblemResult:
+        """Search, collect the candidates, vote and grade. ``order`` is the problem's place in the queues.
+
+        Raises:
+            ModelGone: a model will not answer any more. Any other error is recorded with the result.
+        """
+        started = anyio.current_time()
+        context = SearchContext(
+            problem,
+            strategy,
+            scheduler=self.scheduler,
+            format=self.format,
+            reward_format=self.reward_format,
+            seed=self.options.seed,
+            order=order,
+        )
+        error: str | None = None
+        if problem.text.strip():
+            try:
+                await strategy.search(context)
+            except Exception as raised:
+                cause = first_cause(raised)
+                if isinstance(cause, RuntimeGone):
+                    raise ModelGone(str(cause)) from raised
+                error = _words(cause)
+        else:
+            error = "the problem is empty"
+        candidates = _candidates(context.tree)
+        if error is None and not candidates:
+            failures = (node.error for node in context.tree.leaves() if node.error)
+            error = next(failures, "the search ended without a candidate")
+        answer = None if error is not None else await self._elect(candidates, strategy)
+        correct: bool | None = None
+        if problem.answer is not None:
+            correct = answer is not None and await self.grader.equal(problem.answer, answer)
+        return ProblemResult(
+            id=problem.id,
+            problem=problem.text,
+            answer=answer,
+            reference=problem.answer,
+            correct=correct,
+            candidates=candidates,
+            tokens=count_tokens(context.tree),
+            error=error,
+            seconds=round(anyio.current_time() - started, 3),
+        )
+
+    async def _elect(self, candidates: Sequence[Candidate], strategy: Strategy) -> str | None:
+        voters = await gather_voters(candidates, self.grader)
+        return elect(voters, self.options.vote_for(strategy), self.options.aggregation)
+
+
+def _words(error: BaseException) -> str:
+    """What is recorded of an error: its words, and the line it came from where it is a defect of a strategy."""
+    words = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and not isinstance(error, (AsyncSearchError, RuntimeFailure)):
+        words += f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+    return words
+
+
+def _candidates(tree: Tree) -> tuple[Candidate, ...]:
+    candidates: list[Candidate] = []
+    for leaf in tree.leaves():
+        if leaf.state is NodeState.FAILED:
+            continue
+        text = leaf.solution()
+        truncated = leaf.state is NodeState.TRUNCATED
+        candidates.append(
+            Candidate(
+                text=text,
+                answer=None if truncated else extract_answer(text),
+                truncated=truncated,
+                tokens=leaf.path_tokens,
+                step_scores=leaf.solution_scores(),
+            )
+        )
+    return tuple(candidates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import TextType
 
@@ -16,9 +17,9 @@ __all__ = ["comparison_table", "evaluation_json", "evaluation_table"]
 
 def comparison_table(rows: Sequence[Row], *, title: str) -> Table:
     """Rows side by side: accuracy with its 95 % interval, tokens of both models, seconds."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)  # fits a terminal of 80 columns
     table.add_column("method")
-    for heading in ("accuracy", "95 % interval", "policy tokens", "reward tokens", "seconds"):
+    for heading in ("accuracy", "95 % interval", "policy\ntokens", "reward\ntokens", "seconds"):
         table.add_column(heading, justify="right")
     with_failures = any(row.failed for row in rows)
     if with_failures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -11,6 +10,7 @@ from asyncsearch.format import Format
 from asyncsearch.problem import Problem
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
+from asyncsearch.search_parameters import SearchParameters
 from asyncsearch.seeds import draw_seed
 from asyncsearch.step_scores import StepScores
 from asyncsearch.tree import Node, NodeState, Tree
@@ -22,9 +22,6 @@ from runtimes.base import (
     RuntimeFailure,
     RuntimeGone,
 )
-
-if TYPE_CHECKING:
-    from asyncsearch.strategies.base import Strategy
 
 __all__ = ["SearchContext"]
 
@@ -38,7 +35,7 @@ class SearchContext:
     def __init__(
         self,
         problem: Problem,
-        strategy: Strategy,
+        parameters: SearchParameters,
         *,
         scheduler: Scheduler,
         format: Format,
@@ -48,13 +45,13 @@ class SearchContext:
     ) -> None:
         """Prepare an empty tree; ``order`` is the problem's place in the scheduler's queues, lowest first."""
         self.problem = problem
-        self._strategy = strategy
+        self._parameters = parameters
         self._scheduler = scheduler
         self._format = format
         self._seed = seed
         self._order = order
         self._scores: StepScores | None = None
-        if strategy.scored and reward_format is not None:
+        if parameters.scored and reward_format is not None:
             self._scores = StepScores(problem.text, reward_format, scheduler=scheduler, order=order)
         self.root = Node(
             parent=None,
@@ -122,14 +119,14 @@ class SearchContext:
         node.state = self._state_of(node, result.finish, whole_solution)
 
     async def _generate(self, node: Node, whole_solution: bool) -> GenerateResult:
-        strategy = self._strategy
-        tokens_left = strategy.max_tokens - node.path_tokens
+        parameters = self._parameters
+        tokens_left = parameters.max_tokens - node.path_tokens
         request = GenerateRequest(
             prefix=node.prefix,
             seed=draw_seed(self._seed, self.problem.id, node.path),
-            max_new_tokens=tokens_left if whole_solution else min(tokens_left, strategy.max_step_tokens),
-            temperature=strategy.temperature,
-            top_p=strategy.top_p,
+            max_new_tokens=tokens_left if whole_solution else min(tokens_left, parameters.max_step_tokens),
+            temperature=parameters.temperature,
+            top_p=parameters.top_p,
             stop=() if whole_solution else (self._format.stop_before(node.depth + 1),),
         )
         result = await self._scheduler.generate(request, order=self._order)
@@ -156,11 +153,11 @@ class SearchContext:
             return NodeState.ANSWERED
         if self._format.states_answer(node.text, cut=finish is not FinishReason.STOP):
             return NodeState.ANSWERED
-        strategy = self._strategy
+        parameters = self._parameters
         spent = (
             whole_solution
             or finish is FinishReason.CONTEXT
-            or node.path_tokens >= strategy.max_tokens
-            or node.depth >= strategy.max_depth
+            or node.path_tokens >= parameters.max_tokens
+            or node.depth >= parameters.max_depth
         )
         return NodeState.TRUNCATED if spent else NodeState.OPEN

@@ -2,9 +2,9 @@
 
     python -m benchmarks.sglang_delivery http://127.0.0.1:30000 [--sequences N] [--repeats N]
 
-Both draw steps of the bundled problems, in turn (A B A B), from a policy server that is already up (`asyncsearch
-launch`). What counts for a search is when each sequence is delivered, since its children wait for it, and
-when the last one is. Then the same for scores from a server that reads token labels: together against one by one.
+Both draw steps, and then whole solutions, of the bundled problems, in turn (A B A B), from a policy server that is
+already up (`asyncsearch launch`). What counts for a search is when each sequence is delivered, since its children wait
+for it, and when the last one is. Then the same for scores, read from token labels: together against one by one.
 """
 
 from __future__ import annotations
@@ -98,10 +98,9 @@ Way = Callable[[aiohttp.ClientSession, list[dict[str, Any]]], Awaitable[Times]]
 async def measure(address: str, sequences: int, repeats: int) -> Table:
     """Run both pairs in turn and lay their times side by side."""
     prompts = [_FORMAT.prompt_for(problem.text) for problem in load_problems("arithmetic", limit=sequences)]
-    steps = [
-        {"text": prompt, "sampling_params": {"max_new_tokens": 100, "temperature": 1.0, "stop": ["Step 2"]}}
-        for prompt in prompts
-    ]
+    drawn = {"max_new_tokens": 200, "temperature": 1.0}
+    steps = [{"text": prompt, "sampling_params": {**drawn, "stop": ["Step 2"]}} for prompt in prompts]
+    solutions = [{"text": prompt, "sampling_params": drawn} for prompt in prompts]
     scores = [
         {
             "text": f"{prompt}Step 1: 1 + 1 = 2\n",
@@ -114,6 +113,7 @@ async def measure(address: str, sequences: int, repeats: int) -> Table:
     ]
     rows: tuple[tuple[str, list[dict[str, Any]], tuple[str, Way], tuple[str, Way]], ...] = (
         ("steps generated", steps, ("one POST each", singly), ("one stream", streamed)),
+        ("solutions generated", solutions, ("one POST each", singly), ("one stream", streamed)),
         ("steps scored", scores, ("one POST", together), ("one POST each", singly)),
     )
     table = Table(title=f"{len(prompts)} requests at once, {address}, medians of {repeats}")

@@ -49,7 +49,8 @@ class OpenAIRuntime(SharedOpening):
 
     The protocol knows no token ids, so what a model has written is encoded again by the server when it is
     continued. It gives the log-probabilities of a few likeliest tokens, which is enough to read a reward model
-    with token labels, one request per step.
+    with token labels, one request per step. Which tokens were cached is told by few servers, and by those where they
+    are asked to: vLLM with ``--enable-prompt-tokens-details``, SGLang with ``--enable-cache-report``.
 
     Args:
         address: up to where ``/completions`` follows, as ``http://127.0.0.1:8000/v1``.

@@ -94,6 +94,8 @@ class ScriptedServer:
     By the other protocol it says in ``stop_field`` what a
     text ended with, and belongs to ``owner``.
 
+    An ``is_router`` has what an sglang-router 0.3 has of the API.
+
     ``calls`` counts answers given by kind, ``prompts`` what was asked for, ``aborted`` the rids. With ``held`` set,
     generations are not answered before it is cleared, or before they are aborted.
     """
@@ -108,6 +110,7 @@ class ScriptedServer:
     prompts: list[list[int]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
+    is_router: bool = False
     stop_field: str | None = "matched_stop"
     owner: str = "vllm"
     address: str = ""
@@ -124,11 +127,14 @@ class ScriptedServer:
     async def serve(self, port: int = 0) -> AsyncIterator[ScriptedServer]:
         """Listen on loopback for as long as the block runs."""
         application = web.Application(client_max_size=1 << 26)
-        application.router.add_get("/model_info", self._model_info)
-        application.router.add_get("/server_info", self._server_info)
-        application.router.add_get("/v1/loads", self._loads)
         application.router.add_post("/generate", self._generate)
-        application.router.add_post("/abort_request", self._abort)
+        if self.is_router:
+            application.router.add_get("/get_model_info", self._model_info)
+        else:
+            application.router.add_get("/model_info", self._model_info)
+            application.router.add_get("/server_info", self._server_info)
+            application.router.add_get("/v1/loads", self._loads)
+            application.router.add_post("/abort_request", self._abort)
         application.router.add_get("/v1/models", self._models)
         application.router.add_post("/v1/completions", self._completions)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
@@ -252,7 +258,8 @@ class ScriptedServer:
         return [[-5 * source.random(), label, None] for label in labels]
 
     def _write(self, answer: Any, tokens: list[int], parameters: Any) -> None:
-        drawn = parameters["sampling_seed"] if parameters["temperature"] else 0
+        # Without a seed every draw is another.
+        drawn = parameters.get("sampling_seed", len(self.prompts)) if parameters["temperature"] else 0
         source = random.Random(_digest([*tokens, drawn]))
         done = str(self.tokenizer.decode(tokens)).count("Step ")
         text, last = "", False

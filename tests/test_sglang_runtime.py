@@ -179,6 +179,22 @@ async def test_leaving_aborts_what_is_in_flight(policy_directory: Path) -> None:
     assert len(outcomes) == 2
 
 
+async def test_a_router_is_as_good_as_a_server_but_aborts_nothing(policy_directory: Path) -> None:
+    async with ScriptedServer(policy_directory).serve() as server:
+        direct = await solve_on([server])
+    async with ScriptedServer(policy_directory, is_router=True).serve() as router:
+        async with SglangRuntime(router.address) as runtime:
+            assert not runtime.capabilities.aborts
+            assert not runtime.capabilities.honours_seeds
+            await runtime.probe()
+            outcomes = Outcomes()
+            long = generate_request(Prefix("x", token_ids=(5,) * PROMPT_LIMIT))
+            await runtime.generate([long], outcomes.deliver)
+            assert "takes 505" in str(outcomes[long]), "the limit is that of the model's configuration"
+        routed = await solve_on([router])
+    assert [run.failed for run in (*direct, *routed)] == [0] * 4
+
+
 async def test_a_problem_stays_on_one_server(policy_directory: Path) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(ScriptedServer(policy_directory).serve()) for _ in range(3)]

@@ -157,7 +157,9 @@ class SglangRuntime(SharedOpening):
         Raises:
             RuntimeFailure: it does not.
         """
-        await self._session.get("/model_info")
+        if self._server is None:
+            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
+        await self._session.get(self._server.about)
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""

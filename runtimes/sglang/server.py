@@ -16,8 +16,12 @@ from runtimes.tokens import PrefixTokens
 
 __all__ = ["Server", "meet_server"]
 
+_MODEL_INFO, _ROUTER_MODEL_INFO = "/model_info", "/get_model_info"
 _LARGEST_BATCH = 256
 _EMBEDDING_ROWS = 1
+_UNKNOWN_LENGTH = 1 << 30
+_RESERVED_TOKENS = 6
+"""What a prompt must leave of the context (``max_req_input_len`` of SGLang 0.5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +29,12 @@ class Server:
     """A server that has answered.
 
     A prompt may have fewer than ``prompt_limit`` tokens, and with what is generated ``context_length``;
-    token ids are below ``vocabulary_size``. ``has_head`` is True of reward models that give one score per text.
+    token ids are below ``vocabulary_size``. ``has_head`` is True of reward models that give one score per text, and
+    ``about`` is where it says that it is there.
     """
 
     capabilities: Capabilities
+    about: str
     tokens: PrefixTokens
     context_length: int
     prompt_limit: int
@@ -68,34 +74,42 @@ class Server:
 async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_batch: int | None) -> Server:
     """Ask a server what it is and what it can do, and load its tokenizer.
 
+    An sglang-router passes on what model it is and nothing more: the rest is taken from the model's configuration, as
+    far as that can be read here, and there are no aborts.
+
     Raises:
         RuntimeFailure: it does not answer, is no SGLang server, or its tokenizer cannot be read.
     """
-    model = await session.get("/model_info")
-    settings = await session.get("/server_info")
-    loads = await session.get("/v1/loads")
+    try:
+        about, model = _MODEL_INFO, await session.get(_MODEL_INFO)
+        settings = await session.get("/server_info")
+        loads = await session.get("/v1/loads")
+    except RuntimeGone:
+        about, model, settings, loads = _ROUTER_MODEL_INFO, await session.get(_ROUTER_MODEL_INFO), {}, None
     try:
         path, names = str(model["model_path"]), str(model["tokenizer_path"])
         has_head = not model["is_generation"]
-        prompt_limit = int(settings["max_req_input_len"])
-        running = int(loads["loads"][0]["max_running_requests"])
-    except (TypeError, KeyError, IndexError, ValueError) as error:
+        running = _LARGEST_BATCH if loads is None else int(loads["loads"][0]["max_running_requests"])
+        config = await to_thread.run_sync(_read_config, Path(path))
+        context_length = int(settings.get("context_length") or config.get("max_position_embeddings") or _UNKNOWN_LENGTH)
+        prompt_limit = int(settings.get("max_req_input_len") or context_length - _RESERVED_TOKENS)
+    except (AttributeError, TypeError, KeyError, IndexError, ValueError) as error:
         raise RuntimeGone(f"{session.address} does not answer as an SGLang server of version 0.5 does") from error
     codec, vocabulary_size = await to_thread.run_sync(_load_tokenizer, tokenizer or names)
-    config = await to_thread.run_sync(_read_config, Path(path))
     vocabulary_size = int(config.get("vocab_size", vocabulary_size))
     return Server(
         capabilities=Capabilities(
             model=path,
             honours_seeds=bool(settings.get("enable_deterministic_inference")),
-            aborts=True,
+            aborts=loads is not None,
             largest_batch=largest_batch or min(running, _LARGEST_BATCH),
             output_rows=_EMBEDDING_ROWS if has_head else vocabulary_size,
             reward_format=config.get("reward_format"),
-            architecture=next(iter(model.get("architectures") or ()), None),
+            architecture=next(iter(model.get("architectures") or config.get("architectures") or ()), None),
         ),
+        about=about,
         tokens=PrefixTokens(codec),
-        context_length=int(settings.get("context_length") or config.get("max_position_embeddings") or prompt_limit),
+        context_length=context_length,
         prompt_limit=prompt_limit,
         vocabulary_size=vocabulary_size,
         has_head=has_head,

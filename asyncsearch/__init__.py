@@ -17,9 +17,11 @@ from asyncsearch.errors import (
     ConfigurationError,
     DatasetError,
     GradingError,
+    JournalError,
     ModelError,
     ModelGone,
     RunDirectoryError,
+    TooManyFailures,
     UserError,
 )
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
@@ -28,6 +30,7 @@ from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.results import Candidate, ProblemResult, read_results
 from asyncsearch.run import Run
+from asyncsearch.run_directory import Resumption
 from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.solve import solve, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy, strategy_names
@@ -43,6 +46,7 @@ __all__ = [
     "Format",
     "Grader",
     "GradingError",
+    "JournalError",
     "Method",
     "ModelError",
     "ModelGone",
@@ -51,6 +55,7 @@ __all__ = [
     "Problem",
     "ProblemResult",
     "Rebase",
+    "Resumption",
     "Run",
     "RunDirectoryError",
     "Sampling",
@@ -58,6 +63,7 @@ __all__ = [
     "SearchContext",
     "SolveOptions",
     "Strategy",
+    "TooManyFailures",
     "Tree",
     "UserError",
     "bundled_model",

@@ -15,9 +15,9 @@ from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.models import open_runtime
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
-from asyncsearch.results import require_free
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.run import Run
+from asyncsearch.run_directory import Resumption, require_free
 from asyncsearch.solve import OnResult, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 from runtimes.base import Runtime
@@ -108,6 +108,7 @@ async def compare(
     reward: str | None,
     directory: Path,
     options: SolveOptions,
+    resumption: Resumption | None = None,
     spectator: Spectator,
 ) -> list[Row]:
     """Run the entries one after the other, so that their seconds can be compared, and return their rows.
@@ -121,7 +122,8 @@ async def compare(
     """
     rows: list[Row] = []
     format_name = options.format if isinstance(options.format, str) else options.format.name
-    require_free(directory)  # before the models are loaded, and before anything is solved
+    if resumption is None:
+        require_free(directory)  # before the models are loaded, and before anything is solved
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
     async with AsyncExitStack() as stack:
         spectator.note("loading the models")
@@ -140,6 +142,7 @@ async def compare(
                     policy=policy_runtime,
                     reward=reward_runtime if entry.strategy.scored else None,
                     run_dir=path,
+                    resume=resumption or False,
                     options=options,
                     on_result=tracker,
                 )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import anyio
 
 from asyncsearch.format import Format
+from asyncsearch.journal import NodeRecords, SearchJournal
+from asyncsearch.journal.records import Failed, Generated, Scored
 from asyncsearch.problem import Problem
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
@@ -17,8 +19,8 @@ from asyncsearch.tree import Node, NodeState, Tree
 from runtimes.base import (
     FinishReason,
     GenerateRequest,
-    GenerateResult,
     Prefix,
+    RequestRejected,
     RuntimeFailure,
     RuntimeGone,
 )
@@ -42,14 +44,19 @@ class SearchContext:
         reward_format: RewardFormat | None,
         seed: int,
         order: int,
+        journal: SearchJournal | None = None,
     ) -> None:
-        """Prepare an empty tree; ``order`` is the problem's place in the scheduler's queues, lowest first."""
+        """Prepare an empty tree; ``order`` is the problem's place in the scheduler's queues, lowest first.
+
+        What ``journal`` says already is not generated or scored again; what happens is added to it.
+        """
         self.problem = problem
         self._parameters = parameters
         self._scheduler = scheduler
         self._format = format
         self._seed = seed
         self._order = order
+        self._journal = journal or SearchJournal()
         self._scores: StepScores | None = None
         if parameters.scored and reward_format is not None:
             self._scores = StepScores(problem.text, reward_format, scheduler=scheduler, order=order)
@@ -106,22 +113,54 @@ class SearchContext:
         return child
 
     async def _grow(self, node: Node, whole_solution: bool) -> None:
+        recorded = self._journal.of(node.path)
         try:
-            result = await self._generate(node, whole_solution)
+            finish = await self._generate(node, whole_solution, recorded)
             if self._scores is not None:
-                await self._score(node, self._scores)
+                await self._score(node, self._scores, recorded)
         except RuntimeGone:
             raise  # no other node will fare better
         except RuntimeFailure as failure:
             node.state = NodeState.FAILED
             node.error = str(failure)
+            if recorded.failed is None:
+                self._journal.add(Failed(self._journal.number, node.path, node.error))
             return
-        node.state = self._state_of(node, result.finish, whole_solution)
+        node.state = self._state_of(node, finish, whole_solution)
 
-    async def _generate(self, node: Node, whole_solution: bool) -> GenerateResult:
+    async def _generate(self, node: Node, whole_solution: bool, recorded: NodeRecords) -> FinishReason:
+        if recorded.generated is not None:
+            generated = recorded.generated
+            prefix = node.prefix.extend(generated.text, generated.token_ids)
+        elif recorded.failed is not None:
+            raise RequestRejected(recorded.failed.error)
+        else:
+            result = await self._scheduler.generate(self._draw(node, whole_solution), order=self._order)
+            prefix = result.prefix
+            generated = Generated(
+                self._journal.number,
+                node.path,
+                text=result.text,
+                token_ids=prefix.token_ids,
+                finish=result.finish,
+                prompt_tokens=result.prompt_tokens,
+                cached_tokens=result.cached_tokens,
+                generated_tokens=result.generated_tokens,
+            )
+            self._journal.add(generated)
+        separator = self._format.separator if generated.finish is FinishReason.STOP else ""
+        node.prefix = prefix.extend(separator) if separator else prefix
+        node.text = generated.text + separator
+        node.tokens = generated.generated_tokens
+        node.path_tokens += generated.generated_tokens
+        node.prompt_tokens = generated.prompt_tokens
+        node.cached_tokens = generated.cached_tokens
+        return generated.finish
+
+    def _draw(self, node: Node, whole_solution: bool) -> GenerateRequest:
         parameters = self._parameters
         tokens_left = parameters.max_tokens - node.path_tokens
-        request = GenerateRequest(
+        return GenerateRequest(
             prefix=node.prefix,
             seed=draw_seed(self._seed, self.problem.id, node.path),
             max_new_tokens=tokens_left if whole_solution else min(tokens_left, parameters.max_step_tokens),
@@ -129,21 +168,18 @@ class SearchContext:
             top_p=parameters.top_p,
             stop=() if whole_solution else (self._format.stop_before(node.depth + 1),),
         )
-        result = await self._scheduler.generate(request, order=self._order)
-        separator = self._format.separator if result.finish is FinishReason.STOP else ""
-        node.prefix = result.prefix.extend(separator) if separator else result.prefix
-        node.text = result.text + separator
-        node.tokens = result.generated_tokens
-        node.path_tokens += result.generated_tokens
-        node.prompt_tokens = result.prompt_tokens
-        node.cached_tokens = result.cached_tokens
-        return result
 
-    async def _score(self, node: Node, scores: StepScores) -> None:
+    async def _score(self, node: Node, scores: StepScores, recorded: NodeRecords) -> None:
         assert node.reward_prefix is not None
         steps = self._format.split_steps(node.text, first=node.steps + 1)
         node.steps += len(steps)
-        scored = await scores.score(node.reward_prefix, steps)
+        if recorded.scored is not None:
+            scored = scores.restore(node.reward_prefix, steps, recorded.scored.scores, tokens=recorded.scored.tokens)
+        elif recorded.failed is not None:
+            raise RequestRejected(recorded.failed.error)
+        else:
+            scored = await scores.score(node.reward_prefix, steps)
+            self._journal.add(Scored(self._journal.number, node.path, scored.scores, scored.tokens))
         node.reward_prefix = scored.prefix
         node.step_scores = scored.scores
         node.reward_tokens = scored.tokens

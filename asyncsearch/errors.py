@@ -6,7 +6,9 @@
         - DatasetError         a file of problems
         - ModelError           a model that cannot be opened
         - RunDirectoryError    a run directory that is there already, or is not one
+          + JournalError         its journal is damaged, or cannot be written any more
       + ModelGone            a model stopped answering for good in the middle of a run
+      + TooManyFailures      more problems failed than a run was to bear with
       + GradingError         answers cannot be compared at all
 
 A problem that cannot be solved raises nothing: its error is recorded with its result. Runtimes have a hierarchy
@@ -20,9 +22,11 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "GradingError",
+    "JournalError",
     "ModelError",
     "ModelGone",
     "RunDirectoryError",
+    "TooManyFailures",
     "UserError",
     "first_cause",
 ]
@@ -52,8 +56,16 @@ class RunDirectoryError(UserError):
     """A run directory exists already, or what was named is not a run directory."""
 
 
+class JournalError(RunDirectoryError):
+    """A run's journal is damaged, or cannot be written any more."""
+
+
 class ModelGone(AsyncSearchError):
     """A model will not answer any more. Nothing that is left can be solved; what was solved until then is kept."""
+
+
+class TooManyFailures(AsyncSearchError):
+    """More problems failed than were to be borne with. What was solved until then is kept."""
 
 
 class GradingError(AsyncSearchError):

@@ -31,6 +31,9 @@ class SolveOptions:
         policy_limit: generate requests in flight; None for what the runtime finds useful.
         reward_limit: score requests in flight, likewise.
         grading_seconds: time that comparing two answers may take.
+        durability: seconds between two times that the disk is made to take the journal, None for never: what a power
+            cut may cost. A process that is killed loses nothing either way.
+        max_failures: more problems that fail end the run: a count, or below 1 a share of the problems.
 
     The limits change the time a run takes, never what comes of it. ``grading_seconds`` can: two answers that take
     longer to compare count as different.
@@ -45,6 +48,8 @@ class SolveOptions:
     policy_limit: int | None = None
     reward_limit: int | None = None
     grading_seconds: float = 5.0
+    durability: float | None = 0.1
+    max_failures: float | None = None
 
     def __post_init__(self) -> None:
         if self.aggregation not in AGGREGATIONS:
@@ -63,6 +68,10 @@ class SolveOptions:
                 raise ConfigurationError(f"{name} must be at least 1, not {value}")
         if not 0 < self.grading_seconds < math.inf:
             raise ConfigurationError(f"grading_seconds must be above 0, not {self.grading_seconds}")
+        for name in ("durability", "max_failures"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ConfigurationError(f"{name} must be at least 0, not {value}")
 
     def vote_for(self, strategy: Strategy) -> str:
         """The vote that a strategy's candidates are put to; without scores there is only the majority.

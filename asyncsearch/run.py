@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from asyncsearch.accounting import TokenCounts
+from asyncsearch.errors import TooManyFailures
 from asyncsearch.format import Format
 from asyncsearch.options import SolveOptions
-from asyncsearch.results import ProblemResult, RunDirectory, read_results
+from asyncsearch.results import ProblemResult, read_results
 from asyncsearch.rewards import RewardFormat
+from asyncsearch.run_directory import RunDirectory
 from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.strategies.base import Strategy
 from runtimes.base import Capabilities
@@ -69,15 +71,28 @@ class RunTally:
 
     def add(self, position: int, result: ProblemResult) -> None:
         """Count and keep the result of the problem at ``position`` in the dataset."""
+        self.count(result)
+        if self.directory is not None:
+            self.directory.append(position, result)
+        else:
+            self.kept[position] = result
+
+    def count(self, result: ProblemResult) -> None:
+        """Count a result that is kept already."""
         self.solved += result.error is None
         self.failed += result.error is not None
         self.graded += result.correct is not None
         self.correct += bool(result.correct)
         self.tokens += result.tokens
-        if self.directory is not None:
-            self.directory.append(position, result)
-        else:
-            self.kept[position] = result
+
+    def require_few_failures(self, most: float | None, problems: int) -> None:
+        """Let a run go on only while no more than ``most`` of its problems have failed; below 1 it is a share.
+
+        Raises:
+            TooManyFailures: more have.
+        """
+        if most is not None and self.failed > (most * problems if most < 1 else most):
+            raise TooManyFailures(f"{self.failed} of {problems} problems failed, more than max_failures allows")
 
     def finish(self, statistics: SchedulerStatistics, grading_gave_up: int) -> Run:
         """The run as it has become."""
@@ -119,9 +134,8 @@ def run_config(
     reward_format: RewardFormat | None,
     policy: Capabilities,
     reward: Capabilities | None,
-    problems: int,
 ) -> dict[str, Any]:
-    """What is recorded of a run: everything that its results depend on, but for the problems themselves."""
+    """What is recorded of a run: everything that its results depend on, but for the problems."""
     return {
         "asyncsearch": version("asyncsearch"),
         "strategy": strategy.name,
@@ -131,7 +145,6 @@ def run_config(
         "aggregation": options.aggregation,
         "grading_seconds": options.grading_seconds,
         "format": asdict(format),
-        "problems": problems,
         "policy": policy.model,
         "reward": None if reward is None else reward.model,
         "reward_format": None if reward_format is None else reward_format.name,

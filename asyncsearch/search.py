@@ -14,8 +14,9 @@ from asyncsearch.answers.extraction import extract_answer
 from asyncsearch.answers.grading import Grader
 from asyncsearch.context import SearchContext
 from asyncsearch.election import elect, gather_voters
-from asyncsearch.errors import AsyncSearchError, ModelGone, first_cause
+from asyncsearch.errors import AsyncSearchError, JournalError, ModelGone, first_cause
 from asyncsearch.format import Format
+from asyncsearch.journal import SearchJournal
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.results import Candidate, ProblemResult
@@ -38,11 +39,16 @@ class ProblemSearch:
     grader: Grader
     scheduler: Scheduler
 
-    async def solve(self, problem: Problem, strategy: Strategy, *, order: int) -> ProblemResult:
+    async def solve(
+        self, problem: Problem, strategy: Strategy, *, order: int, journal: SearchJournal | None = None
+    ) -> ProblemResult:
         """Search, collect the candidates, vote and grade. ``order`` is the problem's place in the queues.
 
+        What ``journal`` says already is not generated or scored again; what happens is added to it.
+
         Raises:
-            ModelGone: a model will not answer any more. Any other error is recorded with the result.
+            ModelGone: a model will not answer any more.
+            JournalError: the journal cannot be written. Any other error is recorded with the result.
         """
         started = anyio.current_time()
         context = SearchContext(
@@ -53,6 +59,7 @@ class ProblemSearch:
             reward_format=self.reward_format,
             seed=self.options.seed,
             order=order,
+            journal=journal,
         )
         error: str | None = None
         if problem.text.strip():
@@ -60,6 +67,8 @@ class ProblemSearch:
                 await strategy.search(context)
             except Exception as raised:
                 cause = first_cause(raised)
+                if isinstance(cause, JournalError):
+                    raise cause from raised
                 if isinstance(cause, RuntimeGone):
                     raise ModelGone(str(cause)) from raised
                 error = _words(cause)

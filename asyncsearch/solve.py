@@ -15,9 +15,10 @@ from asyncsearch.format import Format, format_named
 from asyncsearch.models import open_runtime
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
-from asyncsearch.results import ProblemResult, RunDirectory
+from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import RewardFormat, recognise_reward_format
 from asyncsearch.run import Run, RunTally, run_config, run_paths
+from asyncsearch.run_directory import Resumption, RunDirectory, open_run_directory
 from asyncsearch.scheduler import open_scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies.base import Strategy
@@ -36,6 +37,7 @@ async def solve_dataset(
     policy: Runtime | str,
     reward: Runtime | str | None = None,
     run_dir: Path | str | None = None,
+    resume: bool | Resumption = False,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
 ) -> Run: ...
@@ -49,6 +51,7 @@ async def solve_dataset(
     policy: Runtime | str,
     reward: Runtime | str | None = None,
     run_dir: Path | str | None = None,
+    resume: bool | Resumption = False,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
 ) -> list[Run]: ...
@@ -61,6 +64,7 @@ async def solve_dataset(
     policy: Runtime | str,
     reward: Runtime | str | None = None,
     run_dir: Path | str | None = None,
+    resume: bool | Resumption = False,
     options: SolveOptions = SolveOptions(),
     on_result: OnResult | None = None,
 ) -> Run | list[Run]:
@@ -71,8 +75,10 @@ async def solve_dataset(
         strategy: one, or a sequence of them.
         policy: a runtime that generates, or ``NAME:ADDRESS`` of one (``local:DIRECTORY``).
         reward: a runtime that scores, likewise; None if no strategy scores.
-        run_dir: where to write results as they come, see `RunDirectory`; with several strategies each gets
-            a directory of its own in it. None keeps the results in memory.
+        run_dir: where to write results as they come, and a journal of what was generated and scored; with several
+            strategies each gets a directory of its own in it. None keeps the results in memory.
+        resume: go on with what is in ``run_dir``, if anything is; a `Resumption` says how. Finished problems are not
+            solved again, and of the others nothing is generated or scored a second time.
         options: seed, vote and the like.
         on_result: called with each result as soon as it is there.
 
@@ -83,14 +89,16 @@ async def solve_dataset(
         UserError: an argument, a model or the run directory is wrong. A problem that cannot be solved raises
             nothing: it has a result with an error.
         ModelGone: a model stopped answering for good. What was solved until then is in the run directory.
+        TooManyFailures: more problems failed than the options allow, likewise.
         GradingError: the process that compares answers cannot be started.
 
     Cancellation ends all searches and closes the run directory: what was solved stays.
     """
     strategies = [strategy] if isinstance(strategy, Strategy) else list(strategy)
     chosen = _check_problems(problems)
+    resumption = resume if isinstance(resume, Resumption) else Resumption() if resume else None
     try:
-        runs = await _solve_all(chosen, strategies, policy, reward, run_dir, options, on_result)
+        runs = await _solve_all(chosen, strategies, policy, reward, run_dir, resumption, options, on_result)
     except BaseExceptionGroup as group:
         raise first_cause(group) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
@@ -115,6 +123,7 @@ async def _solve_all(
     policy: Runtime | str,
     reward: Runtime | str | None,
     run_dir: Path | str | None,
+    resumption: Resumption | None,
     options: SolveOptions,
     on_result: OnResult | None,
 ) -> list[Run]:
@@ -145,31 +154,49 @@ async def _solve_all(
                 reward_format=reward_format if one.scored else None,
                 policy=policy_runtime.capabilities,
                 reward=reward_runtime.capabilities if reward_runtime is not None and one.scored else None,
-                problems=len(problems),
             )
-            # Last in, first out: the results are closed before anything else is.
-            directory = None if path is None else stack.enter_context(RunDirectory(path, config))
+            directory: RunDirectory | None = None
+            if path is not None:
+                # Last in, first out: the directory is closed before anything else is.
+                directory = stack.enter_context(
+                    open_run_directory(path, config, problems, resumption=resumption, durability=options.durability)
+                )
             tallies.append(RunTally(one, directory))
-        jobs = (
-            (position, problem, tally) for position, problem in enumerate(problems) for tally in tallies
-        )  # problem by problem, so that strategies interleave
-        orders = iter(range(len(problems) * len(tallies)))
+        for tally in tallies:
+            for _, result in tally.directory.results() if tally.directory is not None else ():
+                tally.count(result)
+                if on_result is not None:
+                    on_result(tally.strategy, result)
+        jobs = [
+            (position, problem, tally)
+            for position, problem in enumerate(problems)  # problem by problem, so that strategies interleave
+            for tally in tallies
+            if tally.directory is None or not tally.directory.is_finished(problem.id)
+        ]
+        waiting = iter(enumerate(jobs))
         started = anyio.current_time()
 
         async def work() -> None:
-            for position, problem, tally in jobs:
-                result = await search.solve(problem, tally.strategy, order=next(orders))
+            for order, (position, problem, tally) in waiting:
+                journal = None if tally.directory is None else tally.directory.search(problem)
+                result = await search.solve(problem, tally.strategy, order=order, journal=journal)
                 tally.add(position, result)
                 tally.seconds = anyio.current_time() - started
                 if on_result is not None:
                     on_result(tally.strategy, result)
+                tally.require_few_failures(options.max_failures, len(problems))
 
         limit = options.policy_limit or policy_runtime.capabilities.largest_batch
         narrowest = min((one.width for one in strategies), default=1)
         in_flight = options.problems_in_flight or max(16, 2 * limit // narrowest)
-        async with anyio.create_task_group() as workers:
-            for _ in range(min(in_flight, len(problems) * len(tallies))):
-                workers.start_soon(work)
+        async with anyio.create_task_group() as syncing:
+            for tally in tallies:
+                if tally.directory is not None:
+                    syncing.start_soon(tally.directory.keep_synced)
+            async with anyio.create_task_group() as workers:
+                for _ in range(min(in_flight, len(jobs))):
+                    workers.start_soon(work)
+            syncing.cancel_scope.cancel()
         statistics = scheduler.statistics()
     return [tally.finish(statistics, grader.gave_up) for tally in tallies]
 

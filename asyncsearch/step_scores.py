@@ -69,6 +69,19 @@ class StepScores:
         tokens = await self._ask(prefixes[known:]) if known < len(prefixes) else 0
         return ScoredSteps(prefix=prefix, scores=tuple(self._scores[prefix] for prefix in prefixes), tokens=tokens)
 
+    def restore(self, prefix: Prefix, steps: Sequence[str], scores: Sequence[float], *, tokens: int) -> ScoredSteps:
+        """Take scores for known that were given before, for ``tokens``; otherwise as `score`.
+
+        Raises:
+            RequestRejected: they are not one a step.
+        """
+        if len(steps) != len(scores):
+            raise RequestRejected(f"{len(scores)} scores are recorded for {len(steps)} steps")
+        for step, score in zip(steps, scores, strict=True):
+            prefix = self._continue(prefix, step)
+            self._scores[prefix] = score
+        return ScoredSteps(prefix=prefix, scores=tuple(scores), tokens=tokens)
+
     def _continue(self, prefix: Prefix, step: str) -> Prefix:
         first = prefix is self.opening
         key = prefix, self._format.step_text(step, first=first)

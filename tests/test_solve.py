@@ -34,7 +34,8 @@ from asyncsearch import (
     solve_dataset,
 )
 from asyncsearch.context import SearchContext
-from asyncsearch.results import RunDirectory, read_config
+from asyncsearch.results import read_config
+from asyncsearch.results_file import ResultsFile
 from runtimes.base import Deliver, GenerateRequest, RetryableError, RuntimeGone
 from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
@@ -191,17 +192,18 @@ def test_nothing_is_written_behind_a_line_that_is_torn(tmp_path: Path) -> None:
     def result(number: int) -> ProblemResult:
         return ProblemResult(id=str(number), problem="p", answer=None, reference=None, correct=None)
 
-    with RunDirectory(tmp_path / "run", {}) as directory:
-        directory.append(2, result(2))
-        file = directory._file
-        directory._file = ShortWriter(file)  # type: ignore[assignment]
-        with pytest.raises(RunDirectoryError, match="No space left"):
-            directory.append(1, result(1))
-        directory._file = file
-        with pytest.raises(RunDirectoryError, match="No space left"):
-            directory.append(0, result(0))
-    assert [one.id for one in read_results(tmp_path / "run")] == ["2"]
-    assert (tmp_path / "run" / "results.jsonl").read_bytes().count(b"\n") == 1
+    results = ResultsFile(tmp_path / "results.jsonl", {})
+    results.append(2, result(2))
+    file = results._file
+    results._file = ShortWriter(file)  # type: ignore[assignment]
+    with pytest.raises(RunDirectoryError, match="No space left"):
+        results.append(1, result(1))
+    results._file = file
+    with pytest.raises(RunDirectoryError, match="No space left"):
+        results.append(0, result(0))
+    results.close()
+    assert [one.id for one in read_results(tmp_path)] == ["2"]
+    assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 1
 
 
 class ShortWriter:

@@ -18,13 +18,14 @@ from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
-from asyncsearch.errors import ConfigurationError, ModelGone
+from asyncsearch.errors import ConfigurationError, ModelGone, TooManyFailures
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
+from asyncsearch.run_directory import Resumption
 
 __all__ = ["solve_command"]
 
@@ -86,6 +87,17 @@ def solve_command(
     reward_format: Annotated[
         str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. [default: auto]")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out: the same command, and this.")
+    ] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Go on, with a dataset that has grown at its end.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Go on, and solve again what failed.")] = False,
+    max_failures: Annotated[
+        float | None, typer.Option(help="Stop when more problems fail: a count, or below 1 a share.", min=0)
+    ] = None,
+    durability: Annotated[
+        float, typer.Option(help="Seconds of the journal that a power cut may cost; a crash costs none.", min=0)
+    ] = 0.1,
     in_flight: Annotated[
         int | None, typer.Option(help="Requests in flight per model; changes the time, not the answers.", min=1)
     ] = None,
@@ -121,7 +133,12 @@ def solve_command(
         reward_format=_first(reward_format, given.reward_format, "auto"),
         policy_limit=in_flight,
         reward_limit=in_flight,
+        durability=durability,
+        max_failures=max_failures,
     )
+    resumption = Resumption(extend=extend, retry_failed=retry_failed) if resume or extend or retry_failed else None
+    if resumption is not None and out is None and given.out is None:
+        raise ConfigurationError("say with --out which run to go on with")
     name = _first(strategy, given.strategy)
     if name is None and options.vote != "auto":
         raise ConfigurationError(
@@ -133,7 +150,7 @@ def solve_command(
     directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
     scored = any(entry.strategy.scored for entry in entries)
     policy, reward = _models(_first(policy, given.policy), _first(reward, given.reward), scored=scored)
-    if _compare(problems, entries, policy, reward, directory, options):
+    if _compare(problems, entries, policy, reward, directory, options, resumption):
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -144,6 +161,7 @@ def _compare(
     reward: str | None,
     directory: Path,
     options: SolveOptions,
+    resumption: Resumption | None,
 ) -> int:
     """Run the entries, print the table, and return how many searches failed."""
     progress: Progress | None = None
@@ -157,12 +175,13 @@ def _compare(
                     reward=reward,
                     directory=directory,
                     options=options,
+                    resumption=resumption,
                     spectator=progress,
                 )
             )
-    except (KeyboardInterrupt, ModelGone) as end:
+    except (KeyboardInterrupt, ModelGone, TooManyFailures) as end:
         done = 0 if progress is None else progress.done
-        kept = f"; they are kept in {directory}" if done else ""
+        kept = f"; what was done is kept in {directory}, add --resume to go on" if directory.exists() else ""
         interrupted = isinstance(end, KeyboardInterrupt)
         if not interrupted:
             say_error(str(end))

@@ -1,0 +1,169 @@
+"""An append-only file of blocks, each of which shows by itself whether it is whole.
+
+    file   = MAGIC block*
+    block  = length: u32, payload check: u32, header check: u32, payload      (little-endian, CRC-32)
+
+The header's check covers the block's place in the file, its length and its payload's check. A block is written by
+one ``write``, so a process that is killed leaves whole blocks and at most one torn at the end: fewer bytes than a
+header, or than a sound header promises, or (after a power cut) nothing but zeros. That is cut off. Anything else
+that does not fit is damage, and nothing behind it is believed.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from asyncsearch.errors import JournalError
+
+__all__ = ["MAGIC", "BlockReader", "BlockWriter"]
+
+MAGIC = b"asyncsearch journal 1\n"
+
+_HEADER = struct.Struct("<III")
+_CHECKED = struct.Struct("<QII")
+_LARGEST_READ = 1 << 20
+
+
+class BlockWriter:
+    """Appends blocks to a file.
+
+    Args:
+        path: of the file; made if it is not there.
+        end: where the last whole block ends, as `BlockReader` says; what stands behind is cut off. 0 begins anew.
+
+    Raises:
+        JournalError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, *, end: int) -> None:
+        self._path = path
+        self._failure: JournalError | None = None
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            os.ftruncate(self._file, end)
+            os.lseek(self._file, 0, os.SEEK_END)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._end = end
+        if end == 0:
+            self._write(MAGIC)
+
+    def append(self, payload: bytes) -> None:
+        """Write a block, which is with the operating system when this returns.
+
+        Raises:
+            JournalError: it could not be written, because the disk is full for example. The file ends with the block
+                before, and takes no further one.
+        """
+        length, check = len(payload), zlib.crc32(payload)
+        header_check = zlib.crc32(_CHECKED.pack(self._end, length, check))
+        self._write(_HEADER.pack(length, check, header_check) + payload)
+
+    def sync(self) -> None:
+        """Have all that was written put on the disk. May be called from another thread.
+
+        Raises:
+            JournalError: the disk refuses.
+        """
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _write(self, content: bytes) -> None:
+        if self._failure is not None:
+            raise self._failure
+        view = memoryview(content)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            failure = self._failed(error)
+            with suppress(OSError):  # what is torn at the end, the next reader cuts off
+                os.ftruncate(self._file, self._end)
+            raise failure from error
+        self._end += len(content)
+
+    def _failed(self, error: OSError) -> JournalError:
+        self._failure = JournalError(f"{self._path}: cannot be written: {error.strerror or error}")
+        return self._failure
+
+
+class BlockReader:
+    """Reads the payloads of all whole blocks, in order, each with the offset of its block.
+
+    After the last one ``end`` is where it ends, and ``torn`` the number of bytes behind it, to be cut off.
+
+    Raises:
+        JournalError: the file is no journal, or a block is damaged; the message names its offset.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.end = 0
+        self.torn = 0
+        self._path = path
+        try:
+            self._file = path.open("rb")
+            self._size = os.fstat(self._file.fileno()).st_size
+        except OSError as error:
+            raise JournalError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        magic = self._file.read(len(MAGIC))
+        if magic != MAGIC:
+            if not MAGIC.startswith(magic):
+                raise JournalError(f"{self._path}, byte 0: this is no journal of a version known here")
+            self.torn = len(magic)
+            return
+        self.end = len(MAGIC)
+        while (left := self._size - self.end) > 0:
+            header = self._file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                break
+            length, check, header_check = _HEADER.unpack(header)
+            if header_check != zlib.crc32(_CHECKED.pack(self.end, length, check)):
+                if self._is_blank(header):
+                    break
+                raise self._damaged("header")
+            if left < _HEADER.size + length:
+                break
+            payload = self._file.read(length)
+            if zlib.crc32(payload) != check:
+                raise self._damaged("content")
+            offset = self.end
+            self.end += _HEADER.size + length
+            yield offset, payload
+        self.torn = self._size - self.end
+
+    def _is_blank(self, header: bytes) -> bool:
+        """Whether there are only zeros from here to the end of the file."""
+        part = header
+        while part:
+            if part.strip(b"\0"):
+                return False
+            part = self._file.read(_LARGEST_READ)
+        return True
+
+    def _damaged(self, what: str) -> JournalError:
+        return JournalError(
+            f"{self._path}, byte {self.end}: damaged: the {what} of the block there does not match its check"
+        )

@@ -1,0 +1,214 @@
+"""The journal of one run: what was generated and scored is written down before any strategy sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio import to_thread
+
+from asyncsearch.errors import JournalError
+from asyncsearch.journal.blocks import BlockReader, BlockWriter
+from asyncsearch.journal.records import Began, Failed, Generated, Record, Scored, pack, unpack
+from asyncsearch.journal.records import Path as NodePath
+from asyncsearch.problem import Problem
+
+__all__ = ["Journal", "NodeRecords", "SearchJournal", "read_journal"]
+
+
+@dataclass(slots=True)
+class NodeRecords:
+    """What is recorded of one node; each None until it is."""
+
+    generated: Generated | None = None
+    scored: Scored | None = None
+    failed: Failed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchJournal:
+    """The part of a journal that is about one search: what it says already, and where more is added.
+
+    Without anything to add to it is a search's memory of nothing.
+    """
+
+    number: int = 0
+    known: dict[NodePath, NodeRecords] = field(default_factory=dict)
+    add: Callable[[Record], None] = lambda _: None
+
+    def of(self, path: NodePath) -> NodeRecords:
+        """What is recorded of a node."""
+        return self.known.get(path, _NOTHING)
+
+
+_NOTHING = NodeRecords()
+
+
+class Journal:
+    """Collects the records of a turn of the event loop, and writes them as one block in the next.
+
+    A search goes on some turns after its records were added, so nothing is used that is not with the operating
+    system by then: a process that is killed loses nothing that anybody has seen. ``durability`` is for power cuts:
+    seconds between two times that the disk is made to take what was written, None for never.
+
+    Args:
+        path: of the file.
+        durability: see above.
+        finished: ids of problems whose records are not wanted.
+        retried: ids of problems of which failures are not wanted.
+
+    Raises:
+        JournalError: the file cannot be written, or what is in it is damaged.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: float | None = None,
+        finished: frozenset[str] = frozenset(),
+        retried: frozenset[str] = frozenset(),
+    ) -> None:
+        self._durability = durability
+        self._pending: list[Record] = []
+        self._failure: JournalError | None = None
+        self._unsynced = anyio.Event()
+        self._numbers: dict[str, int] = {}
+        self._known: dict[int, dict[NodePath, NodeRecords]] = {}
+        self._count = 0
+        end = self._load(path, finished, retried) if path.exists() else 0
+        self._writer = BlockWriter(path, end=end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+            else:
+                with suppress(JournalError):
+                    self.flush()
+            if self._durability is not None and self._failure is None:
+                self._writer.sync()
+        finally:
+            self._writer.close()
+
+    def search(self, problem: Problem) -> SearchJournal:
+        """The part about the search for a problem; what is known of it is handed over for good.
+
+        Raises:
+            JournalError: nothing can be written any more.
+        """
+        number = self._numbers.pop(problem.id, None)
+        if number is None:
+            number = self._count
+            self._count += 1
+            self._add(Began(number, problem.id, problem.text, problem.answer))
+        return SearchJournal(number, self._known.pop(number, {}), self._add)
+
+    def flush(self) -> None:
+        """Write what has been added and is not written yet.
+
+        Raises:
+            JournalError: it cannot be written, now or before.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if not self._pending:
+            return
+        payload = pack(self._pending)
+        self._pending.clear()
+        try:
+            self._writer.append(payload)
+        except JournalError as failure:
+            self._failure = failure
+            raise
+        self._unsynced.set()
+
+    async def keep_synced(self) -> None:
+        """Make the disk take what was written, again and again, until cancelled.
+
+        Raises:
+            JournalError: the disk refuses.
+        """
+        if self._durability is None:
+            return
+        while True:
+            await self._unsynced.wait()
+            self._unsynced = anyio.Event()
+            await anyio.sleep(self._durability)
+            await to_thread.run_sync(self._writer.sync)
+
+    def _add(self, record: Record) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush_in_turn)
+        self._pending.append(record)
+
+    def _flush_in_turn(self) -> None:
+        with suppress(JournalError):  # kept, and raised to whoever adds or flushes next
+            self.flush()
+
+    def _load(self, path: Path, finished: frozenset[str], retried: frozenset[str]) -> int:
+        """Read what is there, and return where its last whole block ends."""
+        problems: dict[int, str] = {}
+        with BlockReader(path) as blocks:
+            for record in _records(path, blocks):
+                if isinstance(record, Began):
+                    self._count = max(self._count, record.search + 1)
+                    self._numbers[record.problem] = record.search
+                    problems[record.search] = record.problem
+                    continue
+                problem = problems.get(record.search)
+                if problem not in finished and not (isinstance(record, Failed) and problem in retried):
+                    _note(self._known.setdefault(record.search, {}), record)
+            return blocks.end
+
+
+def read_journal(path: Path) -> Iterator[tuple[Problem, dict[NodePath, NodeRecords]]]:
+    """Every problem with the records of its search, in the order in which they began.
+
+    A torn end is passed over.
+
+    Raises:
+        JournalError: the file cannot be read, or is damaged.
+    """
+    problems: dict[int, Problem] = {}
+    known: dict[int, dict[NodePath, NodeRecords]] = {}
+    with BlockReader(path) as blocks:
+        for record in _records(path, blocks):
+            if isinstance(record, Began):
+                problems[record.search] = Problem(id=record.problem, text=record.text, answer=record.answer)
+            else:
+                _note(known.setdefault(record.search, {}), record)
+    for number, problem in problems.items():
+        yield problem, known.pop(number, {})
+
+
+def _records(path: Path, blocks: BlockReader) -> Iterator[Record]:
+    for offset, payload in blocks:
+        try:
+            yield from unpack(payload)
+        except ValueError as error:
+            raise JournalError(f"{path}, byte {offset}: {error}") from error
+
+
+def _note(known: dict[NodePath, NodeRecords], record: Generated | Scored | Failed) -> None:
+    records = known.setdefault(record.path, NodeRecords())
+    match record:
+        case Generated():
+            records.generated = record
+        case Scored():
+            records.scored = record
+        case Failed():
+            records.failed = record

@@ -1,0 +1,166 @@
+"""The directory that a run is kept in, over as many sessions as it takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from asyncsearch.errors import RunDirectoryError
+from asyncsearch.journal import Journal, SearchJournal
+from asyncsearch.lock import locked
+from asyncsearch.problem import Problem, digest
+from asyncsearch.results import CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
+from asyncsearch.results_file import ResultsFile, write_whole_file
+
+__all__ = ["Resumption", "RunDirectory", "open_run_directory", "require_free"]
+
+_MAY_DIFFER = frozenset({"asyncsearch", "problems", "problems_digest"})
+"""The package's version may change between two sessions of a run; the dataset is compared on its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """How to go on with a run that was begun.
+
+    With ``extend`` the dataset may have grown at its end; with ``retry_failed`` what failed is solved again.
+    """
+
+    extend: bool = False
+    retry_failed: bool = False
+
+
+class RunDirectory:
+    """A run that is being written: its journal and its results grow. See `open_run_directory`."""
+
+    def __init__(self, path: Path, journal: Journal, results: ResultsFile) -> None:
+        self.path = path
+        self._journal = journal
+        self._results = results
+
+    def is_finished(self, problem: str) -> bool:
+        """Whether there is a result for a problem, by its id."""
+        return problem in self._results.finished
+
+    def results(self) -> Iterator[tuple[int, ProblemResult]]:
+        """The results that are there, each with its problem's position in the dataset."""
+        return self._results.results()
+
+    def search(self, problem: Problem) -> SearchJournal:
+        """What the journal has of the search for a problem, and where more is added.
+
+        Raises:
+            JournalError: nothing can be written any more.
+        """
+        return self._journal.search(problem)
+
+    async def keep_synced(self) -> None:
+        """See `Journal.keep_synced`."""
+        await self._journal.keep_synced()
+
+    def append(self, position: int, result: ProblemResult) -> None:
+        """Write a result, after what the journal has of its problem.
+
+        Raises:
+            RunDirectoryError: one of them could not be written, because the disk is full for example.
+        """
+        self._journal.flush()
+        self._results.append(position, result)
+
+
+@contextmanager
+def open_run_directory(
+    path: Path,
+    config: Mapping[str, Any],
+    problems: Sequence[Problem],
+    *,
+    resumption: Resumption | None = None,
+    durability: float | None = None,
+) -> Iterator[RunDirectory]:
+    """Hold a run's directory, for this process alone, while the block runs.
+
+    A process that is killed leaves readable files, and a directory that can be resumed.
+
+    Args:
+        path: of the directory. Without ``resumption`` it must not exist yet, or be empty.
+        config: what is run. What is no JSON value is recorded as Python shows it.
+        problems: the dataset.
+        resumption: go on with the run that is there, if one is.
+        durability: of the journal, see `Journal`.
+
+    Raises:
+        RunDirectoryError: the path is taken, in use, cannot be written or is damaged, or holds another run.
+    """
+    goes_on = resumption is not None and (path / CONFIG_FILE).exists()
+    if not goes_on:
+        require_free(path)
+    how = resumption or Resumption()
+    now = orjson.loads(orjson.dumps(dict(config), default=repr))
+    now |= {"problems": len(problems), "problems_digest": digest(problems)}
+    with ExitStack() as stack:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path))
+            if goes_on:
+                _require_same(path, read_config(path), now, problems, extend=how.extend)
+            write_whole_file(path / CONFIG_FILE, iter([orjson.dumps(now, option=orjson.OPT_INDENT_2), b"\n"]))
+        except OSError as error:
+            raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
+        positions = {problem.id: position for position, problem in enumerate(problems)}
+        results = ResultsFile(path / RESULTS_FILE, positions, drop_failed=how.retry_failed)
+        stack.callback(results.close)
+        journal = stack.enter_context(
+            Journal(
+                path / JOURNAL_FILE,
+                durability=durability,
+                finished=frozenset(results.finished),
+                retried=frozenset(results.dropped),
+            )
+        )
+        yield RunDirectory(path, journal, results)
+
+
+def _require_same(
+    path: Path, there: Mapping[str, Any], now: Mapping[str, Any], problems: Sequence[Problem], *, extend: bool
+) -> None:
+    """Make sure that what is to be run is what was run."""
+    differences = [
+        f"{name} was {_shown(there.get(name))} and is {_shown(now.get(name))}"
+        for name in sorted({*there, *now} - _MAY_DIFFER)
+        if there.get(name) != now.get(name)
+    ]
+    count = int(there.get("problems", 0))
+    if digest(problems[:count]) != there.get("problems_digest"):
+        differences.append(f"the dataset was {count} other problems")
+    elif len(problems) > count and not extend:
+        differences.append(f"the dataset has {len(problems) - count} problems more (--extend adds them)")
+    if differences:
+        raise RunDirectoryError(f"{path}: holds another run: {'; '.join(differences)}")
+
+
+def _shown(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def require_free(path: Path) -> None:
+    """Make sure that a run can be written to a path: there is nothing, or an empty directory.
+
+    Raises:
+        RunDirectoryError: it is taken, or cannot be looked at or written.
+    """
+    try:
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not taken and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise RunDirectoryError(f"{path}: cannot be written; name another directory with --out")
+    if taken:
+        is_run = (path / CONFIG_FILE).exists() or any(path.glob(f"*/{CONFIG_FILE}"))
+        hint = "go on with it by --resume, or " if is_run else ""
+        raise RunDirectoryError(f"{path}: exists already; {hint}name another directory with --out, or remove it")

@@ -1,0 +1,358 @@
+"""The journal: what it holds, what it survives, and runs that are resumed from it."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncsearch import (
+    JournalError,
+    Problem,
+    Rebase,
+    Resumption,
+    Run,
+    RunDirectoryError,
+    Sampling,
+    SolveOptions,
+    Strategy,
+    TooManyFailures,
+    read_results,
+    solve_dataset,
+)
+from asyncsearch.journal import NodeRecords, read_journal
+from asyncsearch.journal.blocks import MAGIC, BlockReader, BlockWriter
+from asyncsearch.journal.records import Began, Failed, Generated, Record, Scored, pack, unpack
+from asyncsearch.lock import locked
+from runtimes.base import Deliver, FinishReason, GenerateRequest, Request, Result, RuntimeFailure, ScoreRequest
+from runtimes.simulated import Faults, SimulatedRuntime
+from runtimes.virtual_clock import run_virtual
+
+paths = st.lists(st.integers(0, 300), max_size=6).map(tuple)
+counts = st.integers(0, 2**20)
+records = st.one_of(
+    st.builds(Began, counts, st.text(), st.text(), st.none() | st.text()),
+    st.builds(
+        Generated,
+        counts,
+        paths,
+        st.text(),
+        st.none() | st.lists(counts).map(tuple),
+        st.sampled_from(FinishReason),
+        counts,
+        counts,
+        counts,
+    ),
+    st.builds(Scored, counts, paths, st.lists(st.floats(0, 1)).map(tuple), counts),
+    st.builds(Failed, counts, paths, st.text()),
+)
+
+
+@given(st.lists(records))
+def test_records_are_what_they_were(chosen: list[Record]) -> None:
+    assert unpack(pack(chosen)) == chosen
+
+
+@given(st.binary())
+def test_what_is_no_record_is_refused(payload: bytes) -> None:
+    try:
+        found = unpack(payload)
+    except ValueError:
+        return
+    assert unpack(pack(found)) == found
+
+
+def write_blocks(path: Path, payloads: Sequence[bytes], *, end: int = 0) -> None:
+    writer = BlockWriter(path, end=end)
+    for payload in payloads:
+        writer.append(payload)
+    writer.close()
+
+
+def read_blocks(path: Path) -> tuple[list[bytes], int]:
+    with BlockReader(path) as blocks:
+        payloads = [payload for _, payload in blocks]
+        return payloads, blocks.end
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("blocks") / "journal.bin"
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.data())
+def test_a_torn_end_is_cut_and_written_on_behind(file: Path, payloads: list[bytes], data: st.DataObject) -> None:
+    file.unlink(missing_ok=True)
+    write_blocks(file, payloads)
+    whole = file.read_bytes()
+    with BlockReader(file) as blocks:
+        ends = [len(MAGIC), *(blocks.end for _ in blocks)]
+    if data.draw(st.booleans()):
+        size = data.draw(st.integers(0, len(whole)))
+        file.write_bytes(whole[:size])
+    else:  # as a power cut may leave it
+        size = data.draw(st.sampled_from(ends))
+        file.write_bytes(whole[:size] + bytes(data.draw(st.integers(0, 40))))
+    found, end = read_blocks(file)
+    assert found == payloads[: sum(end <= size for end in ends[1:])], "every block that is whole is there"
+    assert end == max((end for end in ends if end <= size), default=0)
+    write_blocks(file, [b"more"], end=end)
+    assert read_blocks(file)[0] == [*found, b"more"]
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=5), st.data())
+def test_a_flipped_bit_is_refused_with_its_place(file: Path, payloads: list[bytes], data: st.DataObject) -> None:
+    file.unlink(missing_ok=True)
+    write_blocks(file, payloads)
+    content = bytearray(file.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(content)
+    with pytest.raises(JournalError, match=r"byte [0-9]+: ") as refused:
+        read_blocks(file)
+    offset = int(str(refused.value).rpartition("byte ")[2].partition(":")[0])
+    assert offset <= position
+
+
+@given(st.lists(st.binary(min_size=1, max_size=10), min_size=2, max_size=5, unique=True), st.data())
+def test_a_block_that_is_missing_or_in_another_place_is_refused(
+    file: Path, payloads: list[bytes], data: st.DataObject
+) -> None:
+    file.unlink(missing_ok=True)
+    write_blocks(file, payloads)
+    content = file.read_bytes()
+    with BlockReader(file) as blocks:
+        offsets = [offset for offset, _ in blocks]
+    gone = data.draw(st.integers(0, len(payloads) - 2))
+    file.write_bytes(content[: offsets[gone]] + content[offsets[gone + 1] :])
+    with pytest.raises(JournalError):
+        read_blocks(file)
+
+
+# Whole runs.
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(id=f"p{number}", text=f"problem {number}", answer=str(number % 5)) for number in range(count)]
+
+
+class Counted(SimulatedRuntime):
+    """Counts what it is asked for, and calls ``after`` with the number of outcomes so far."""
+
+    def __init__(self, after: Callable[[int], None] = lambda _: None, faults: Faults = Faults()) -> None:
+        super().__init__(faults=faults)
+        self.draws: Counter[int] = Counter()
+        self.scored: Counter[str] = Counter()
+        self.outcomes = 0
+        self.after = after
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        self.draws.update(request.seed for request in requests)
+        await super().generate(requests, self.counting(deliver))
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        self.scored.update(request.prefix.full_text() for request in requests)
+        await super().score(requests, self.counting(deliver))
+
+    def counting(self, deliver: Deliver) -> Deliver:
+        def counted(request: Request, outcome: Result | RuntimeFailure) -> None:
+            self.outcomes += 1
+            self.after(self.outcomes)
+            deliver(request, outcome)
+
+        return counted
+
+
+def run(
+    run_dir: Path,
+    runtime: SimulatedRuntime,
+    *,
+    strategy: Strategy = Rebase(width=6),
+    count: int = 8,
+    resume: bool | Resumption = False,
+    options: SolveOptions = SolveOptions(durability=None),
+) -> Run:
+    return run_virtual(
+        lambda: solve_dataset(
+            problems(count), strategy, policy=runtime, reward=runtime, run_dir=run_dir, resume=resume, options=options
+        )
+    )
+
+
+def journal_of(path: Path) -> dict[str, dict[tuple[int, ...], NodeRecords]]:
+    return {problem.id: records for problem, records in read_journal(path / "journal.bin")}
+
+
+def told(path: Path) -> list[tuple[object, ...]]:
+    """Results but for times, and for what happened to be cached."""
+    return [
+        (result.id, result.answer, result.correct, result.candidates, result.error, result.tokens.generated)
+        for result in read_results(path)
+    ]
+
+
+@given(moment=st.integers(1, 300), strategy=st.sampled_from([Rebase(width=6), Sampling(width=3)]))
+@settings(max_examples=25)
+def test_a_run_that_was_killed_at_any_moment_goes_on_where_it_was(
+    tmp_path_factory: pytest.TempPathFactory, moment: int, strategy: Strategy
+) -> None:
+    """What is on the disk at some moment is all that a killed process leaves."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def copy(outcomes: int) -> None:
+        if outcomes == moment:
+            shutil.copytree(folder / "whole", folder / "killed")
+
+    whole = Counted(copy)
+    run(folder / "whole", whole, strategy=strategy)
+    if not (folder / "killed").exists():
+        return
+    before = journal_of(folder / "killed")
+    resumed = Counted()
+    run(folder / "killed", resumed, strategy=strategy, resume=True)
+    assert told(folder / "killed") == told(folder / "whole")
+    recorded = sum(known.generated is not None for nodes in before.values() for known in nodes.values())
+    assert sum(whole.draws.values()) == recorded + sum(resumed.draws.values()), "no draw is generated twice"
+    scored = sum(known.scored is not None for nodes in before.values() for known in nodes.values())
+    assert sum(resumed.scored.values()) <= sum(whole.scored.values())
+    assert scored == 0 or sum(resumed.scored.values()) < sum(whole.scored.values())
+    # And the two journals say the same.
+    assert journal_of(folder / "killed").keys() == {f"p{number}" for number in range(8)}
+
+
+def test_a_finished_run_asks_nothing_more(tmp_path: Path) -> None:
+    first = run(tmp_path / "run", Counted())
+    again = Counted()
+    second = run(tmp_path / "run", again, resume=True)
+    assert not again.draws
+    assert not again.scored
+    assert (second.solved, second.correct, second.tokens) == (first.solved, first.correct, first.tokens)
+
+
+def test_a_dataset_may_grow_at_its_end(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted(), count=4)
+    with pytest.raises(RunDirectoryError, match="4 problems more"):
+        run(tmp_path / "run", Counted(), resume=True)
+    grown = run(tmp_path / "run", Counted(), resume=Resumption(extend=True))
+    assert grown.solved == 8
+    run(tmp_path / "whole", Counted())
+    assert told(tmp_path / "run") == told(tmp_path / "whole")
+    with pytest.raises(RunDirectoryError, match="the dataset was 8 other problems"):
+        run(tmp_path / "run", Counted(), count=7, resume=Resumption(extend=True))
+
+
+def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted())
+    with pytest.raises(RunDirectoryError, match="exists already; go on with it by --resume"):
+        run(tmp_path / "run", Counted())
+    with pytest.raises(RunDirectoryError, match=r'parameters was \{"width":6.*seed was 0 and is 1'):
+        run(tmp_path / "run", Counted(), strategy=Rebase(width=7), resume=True, options=SolveOptions(seed=1))
+
+
+def test_a_directory_in_use_is_refused_and_free_when_its_user_is_gone(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted(), count=1)
+    with locked(tmp_path / "run"), pytest.raises(RunDirectoryError, match=r"in use by another process, [0-9]+"):
+        run(tmp_path / "run", Counted(), count=1, resume=True)
+    assert run(tmp_path / "run", Counted(), count=1, resume=True).solved == 1
+
+
+def test_what_failed_is_solved_again_where_that_is_asked_for(tmp_path: Path) -> None:
+    failing = Counted(faults=Faults(rejected=0.4))
+    first = run(tmp_path / "run", failing, strategy=Sampling(width=1))
+    assert 0 < first.failed < 8
+    kept = Counted()
+    assert run(tmp_path / "run", kept, strategy=Sampling(width=1), resume=True).failed == first.failed
+    assert not kept.draws
+    mended = Counted()
+    again = run(tmp_path / "run", mended, strategy=Sampling(width=1), resume=Resumption(retry_failed=True))
+    assert (again.solved, again.failed) == (8, 0)
+    assert sum(mended.draws.values()) <= first.failed, "and what had been generated before is kept"
+    run(tmp_path / "whole", Counted(), strategy=Sampling(width=1))
+    assert told(tmp_path / "run") == told(tmp_path / "whole")
+
+
+def test_a_nodes_failure_is_replayed_like_anything_else(tmp_path: Path) -> None:
+    """A search that lost some of its nodes goes on without them."""
+
+    def copy(outcomes: int) -> None:
+        if outcomes == 100:
+            shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+
+    run(tmp_path / "whole", Counted(copy, faults=Faults(rejected=0.2)))
+    before = [
+        (problem, path, known.failed.error)
+        for problem, nodes in journal_of(tmp_path / "killed").items()
+        for path, known in nodes.items()
+        if known.failed is not None
+    ]
+    assert before
+    run(tmp_path / "killed", Counted(), resume=True)
+    after = journal_of(tmp_path / "killed")
+    for problem, path, error in before:
+        failed = after[problem][path].failed
+        assert failed is not None
+        assert failed.error == error
+
+
+def test_a_hopeless_run_ends_early(tmp_path: Path) -> None:
+    options = SolveOptions(durability=None, max_failures=0.25, problems_in_flight=1)
+    with pytest.raises(TooManyFailures, match="3 of 8 problems failed"):
+        run(tmp_path / "run", Counted(faults=Faults(rejected=1.0)), strategy=Sampling(width=1), options=options)
+    assert len(list(read_results(tmp_path / "run"))) == 3
+
+
+def test_a_damaged_journal_is_not_gone_on_with(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted(), count=2)
+    journal = tmp_path / "run" / "journal.bin"
+    content = bytearray(journal.read_bytes())
+    content[len(content) // 2] ^= 1
+    journal.write_bytes(content)
+    with pytest.raises(JournalError, match=r"byte [0-9]+: damaged"):
+        run(tmp_path / "run", Counted(), count=2, resume=True)
+    assert journal.read_bytes() == content, "what is damaged is left as it is"
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full after a while: what is there stays valid, and the run can go on when it is not."""
+    append = BlockWriter._write
+    left = 12
+
+    def full(writer: BlockWriter, content: bytes) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise writer._failed(OSError(28, "No space left on device"))
+        append(writer, content)
+
+    monkeypatch.setattr(BlockWriter, "_write", full)
+    with pytest.raises(JournalError, match=r"journal\.bin: cannot be written: No space left on device"):
+        run(tmp_path / "run", Counted())
+    monkeypatch.undo()
+    for result in read_results(tmp_path / "run"):
+        assert result.error is None
+    run(tmp_path / "run", Counted(), resume=True)
+    run(tmp_path / "whole", Counted())
+    assert told(tmp_path / "run") == told(tmp_path / "whole")
+
+
+def test_results_are_never_ahead_of_the_journal(tmp_path: Path) -> None:
+    """Whoever reads both while the run goes on finds every candidate of a result in the journal."""
+    seen = 0
+
+    def look(outcomes: int) -> None:
+        nonlocal seen
+        if outcomes % 25:
+            return
+        journal = journal_of(tmp_path / "run")
+        for result in read_results(tmp_path / "run"):
+            seen += 1
+            texts = [known.generated.text for known in journal[result.id].values() if known.generated is not None]
+            assert all(candidate.text.endswith(tuple(texts)) for candidate in result.candidates)
+
+    run(tmp_path / "run", Counted(look))
+    assert seen

@@ -54,10 +54,10 @@ class Prefix:
     Two prefixes are equal only if they are the same object, so that a runtime can keep what it knows of one
     (token ids, keys and values) for exactly as long as some tree still uses it.
 
-    ``token_ids`` are the segment's tokens where the policy itself produced them; elsewhere None, and the
-    runtime encodes ``text`` on its own. A tree never re-encodes text that a model has written. In ``markup`` the
-    spelling of a special token means that token, and `BEGINNING_OF_SEQUENCE` the model's own, if it has one;
-    elsewhere it is text like any other.
+    ``token_ids`` are the segment's tokens where the policy itself produced others than its text is encoded to;
+    elsewhere None, and the runtime encodes ``text`` on its own. So a text is continued in the tokens it was
+    written in. In ``markup`` the spelling of a special token means that token, and `BEGINNING_OF_SEQUENCE` the
+    model's own, if it has one; elsewhere it is text like any other.
     """
 
     text: str

@@ -70,6 +70,13 @@ class TextCodec:
         """The token of a reward model's label, remembered: the last one, where a tokenizer puts a space before it."""
         return int(self._tokenizer.encode(text, add_special_tokens=False)[-1])
 
+    def extended(self, prefix: Prefix, text: str, tokens: Sequence[int]) -> Prefix:
+        """A prefix that ``text`` was written behind, which tells its tokens only where it is not encoded to just these.
+
+        So it takes no more room than its text wherever it is kept.
+        """
+        return prefix.extend(text, None if self.encode_continuation(text) == tuple(tokens) else tuple(tokens))
+
     def cut(self, tokens: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens for ``text``, a beginning of what ``tokens`` decode to, keeping as many of them as it allows."""
         # From the end, for what is cut off is short: a stop string. Not by bisection, since a beginning that

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from asyncsearch.cli.check import check_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USER_ERROR, out, say_error
 from asyncsearch.cli.convert_reward import convert_reward_command
 from asyncsearch.cli.evaluate import evaluate_command
 from asyncsearch.cli.launch import launch_command
+from asyncsearch.cli.replay import replay_command
 from asyncsearch.cli.solve import solve_command
 from asyncsearch.cli.strategies import strategies_command
 from asyncsearch.errors import AsyncSearchError, UserError
@@ -30,6 +32,8 @@ app.command(name="solve")(solve_command)
 app.command(name="evaluate")(evaluate_command)
 app.command(name="launch")(launch_command)
 app.command(name="strategies")(strategies_command)
+app.command(name="replay")(replay_command)
+app.command(name="check")(check_command)
 app.command(name="convert-reward")(convert_reward_command)
 
 

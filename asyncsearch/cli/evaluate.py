@@ -14,9 +14,10 @@ from rich.text import Text
 
 from asyncsearch.answers.grading import Grader
 from asyncsearch.cli.console import out
+from asyncsearch.cli.runs import runs_in
 from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.report.table import evaluation_json, evaluation_table
-from asyncsearch.results import CONFIG_FILE, RESULTS_FILE, read_config, read_results
+from asyncsearch.results import read_config, read_results
 
 __all__ = ["evaluate_command"]
 
@@ -29,7 +30,7 @@ def evaluate_command(
 
     A directory that holds several runs stands for all of them.
     """
-    paths = [inner for path in runs for inner in _runs_in(path)]
+    paths = [inner for path in runs for inner in runs_in(path)]
     evaluations = asyncio.run(_evaluate(paths))
     if as_json:
         records = [{"run": str(path), **evaluation_json(found)} for path, found in zip(paths, evaluations, strict=True)]
@@ -49,18 +50,6 @@ def evaluate_command(
             f"{counts}; {found.tokens.generated:,} tokens by the policy, {found.tokens.reward:,} by the reward model\n",
             highlight=False,
         )
-
-
-def _runs_in(path: Path) -> list[Path]:
-    """The run directories that a path stands for: itself, or those right inside it."""
-    if path.is_dir() and not (path / CONFIG_FILE).exists():
-        inner = sorted(
-            child.parent for child in path.glob(f"*/{RESULTS_FILE}") if (child.parent / CONFIG_FILE).exists()
-        )
-        if inner:
-            return inner
-    read_config(path)
-    return [path]
 
 
 async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.text import Text
 
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
+from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
@@ -121,7 +121,7 @@ def solve_command(
         "max_depth": max_depth,
     }
     flagged = {name: value for name, value in flags.items() if value is not None}
-    named = _parse_parameters(param or [])
+    named = parse_parameters(param or [])
     for parameter in flagged.keys() & named.keys():
         raise ConfigurationError(f"{parameter} is given twice, with --{parameter.replace('_', '-')} and with -p")
     parameters = {**given.parameters, **flagged, **named}
@@ -209,19 +209,6 @@ def _models(policy: str | None, reward: str | None, *, scored: bool) -> tuple[st
             "--strategy sampling -p scored=false)"
         )
     return policy, reward if scored else None
-
-
-def _parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise ConfigurationError(f"--param {text!r}: write NAME=VALUE, as in softmax_temperature=0.1")
-        try:
-            parameters[name.strip().replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigurationError(f"--param {text!r}: the value cannot be read") from None
-    return parameters
 
 
 def _new_directory(dataset: str) -> Path:

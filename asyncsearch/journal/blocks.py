@@ -103,7 +103,8 @@ class BlockWriter:
 class BlockReader:
     """Reads the payloads of all whole blocks, in order, each with the offset of its block.
 
-    After the last one ``end`` is where it ends, and ``torn`` the number of bytes behind it, to be cut off.
+    After the last one ``end`` is where it ends, ``torn`` the number of bytes behind it, to be cut off, and ``count``
+    how many there were.
 
     Raises:
         JournalError: the file is no journal, or a block is damaged; the message names its offset.
@@ -112,6 +113,7 @@ class BlockReader:
     def __init__(self, path: Path) -> None:
         self.end = 0
         self.torn = 0
+        self.count = 0
         self._path = path
         try:
             self._file = path.open("rb")
@@ -150,6 +152,7 @@ class BlockReader:
             if zlib.crc32(payload) != check:
                 raise self._damaged("content")
             offset = self.end
+            self.count += 1
             self.end += _HEADER.size + length
             yield offset, payload
         self.torn = self._size - self.end

@@ -19,7 +19,7 @@ from asyncsearch.journal.records import Began, Failed, Generated, Record, Scored
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
 
-__all__ = ["Journal", "NodeRecords", "SearchJournal", "read_journal"]
+__all__ = ["Journal", "JournalContents", "NodeRecords", "SearchJournal", "read_journal", "verify_journal"]
 
 
 @dataclass(slots=True)
@@ -193,6 +193,35 @@ def read_journal(path: Path) -> Iterator[tuple[Problem, dict[NodePath, NodeRecor
                 _note(known.setdefault(record.search, {}), record)
     for number, problem in problems.items():
         yield problem, known.pop(number, {})
+
+
+@dataclass(slots=True, kw_only=True)
+class JournalContents:
+    """How much a journal holds: blocks, records of each kind, and bytes of a torn end."""
+
+    blocks: int = 0
+    problems: int = 0
+    generated: int = 0
+    scored: int = 0
+    failed: int = 0
+    torn_bytes: int = 0
+
+
+def verify_journal(path: Path) -> JournalContents:
+    """Read every byte of a journal.
+
+    Raises:
+        JournalError: it cannot be read, or is damaged; the message names the offset.
+    """
+    contents = JournalContents()
+    with BlockReader(path) as blocks:
+        for record in _records(path, blocks):
+            contents.problems += isinstance(record, Began)
+            contents.generated += isinstance(record, Generated)
+            contents.scored += isinstance(record, Scored)
+            contents.failed += isinstance(record, Failed)
+        contents.blocks, contents.torn_bytes = blocks.count, blocks.torn
+    return contents
 
 
 def _records(path: Path, blocks: BlockReader) -> Iterator[Record]:

@@ -324,10 +324,11 @@ class Engine:
             return self._make_result(sequence, self._codec.decode(tokens), tuple(tokens), finish)
         return None
 
-    @staticmethod
-    def _make_result(sequence: _Sequence, text: str, tokens: tuple[int, ...], finish: FinishReason) -> GenerateResult:
+    def _make_result(
+        self, sequence: _Sequence, text: str, tokens: tuple[int, ...], finish: FinishReason
+    ) -> GenerateResult:
         return GenerateResult(
-            prefix=sequence.request.prefix.extend(text, tokens),
+            prefix=self._codec.extended(sequence.request.prefix, text, tokens),
             finish=finish,
             prompt_tokens=sequence.chain.length,
             cached_tokens=sequence.cached_tokens,
@@ -337,7 +338,7 @@ class Engine:
     def _keep(self, row: int, prefix: Prefix) -> None:
         """Remember the keys and values of a finished row, for the sequences that will continue it."""
         sequence = self._running[row]
-        tokens = prefix.token_ids or ()
+        tokens = self._codec.encode_segment(prefix)
         segment = self._store.add(prefix, tokens)
         same = 0  # a stop string inside a token leaves tokens that were never computed
         for kept, drawn in zip(tokens, sequence.tokens[:-1], strict=False):

@@ -127,7 +127,7 @@ def read_generation(
         raise RetryableError(f"the server's answer has an unknown finish_reason: {kind!r}")
     prompt, cached = read_usage(answer)
     return GenerateResult(
-        prefix=request.prefix.extend(text, kept),
+        prefix=codec.extended(request.prefix, text, kept),
         finish=finish,
         prompt_tokens=prompt,
         cached_tokens=max(cached - extra_tokens, 0),

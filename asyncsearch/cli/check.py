@@ -1,0 +1,41 @@
+"""The command ``check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
+from asyncsearch.cli.runs import runs_in
+from asyncsearch.errors import RunDirectoryError
+from asyncsearch.journal import verify_journal
+from asyncsearch.results import JOURNAL_FILE, read_results
+
+__all__ = ["check_command"]
+
+
+def check_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, as 'solve' writes them.")],
+) -> None:
+    """Verify that what a run has written is whole, every byte of it."""
+    damaged = False
+    for run in [inner for path in runs for inner in runs_in(path)]:
+        try:
+            contents = verify_journal(run / JOURNAL_FILE)
+            results = sum(1 for _ in read_results(run))
+        except RunDirectoryError as error:
+            say_error(str(error))
+            damaged = True
+            continue
+        words = (
+            f"{run}: sound; {results} results; a journal of {contents.problems} problems, {contents.generated} "
+            f"generations, {contents.scored} scores and {contents.failed} failures in {contents.blocks} blocks"
+        )
+        if contents.torn_bytes:
+            words += f", with {contents.torn_bytes} bytes of a torn one behind them, which --resume cuts off"
+        out.print(Text(words), soft_wrap=True)
+    if damaged:
+        raise typer.Exit(EXIT_SOME_FAILED)

@@ -1,0 +1,70 @@
+"""The command ``replay``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from asyncsearch.answers.grading import Grader
+from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
+from asyncsearch.cli.parameters import parse_parameters
+from asyncsearch.evaluation import Evaluation, evaluate
+from asyncsearch.replay import Replay, replay
+from asyncsearch.report.table import evaluation_table
+
+__all__ = ["replay_command"]
+
+
+def replay_command(
+    run: Annotated[Path, typer.Argument(help="A run directory, as 'solve' writes it.")],
+    strategy: Annotated[
+        str | None, typer.Option(help="Another strategy, whose draws are among those of the run.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Another width, likewise.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="Any parameter of the strategy, as NAME=VALUE.")
+    ] = None,
+    vote: Annotated[str | None, typer.Option(help="Another vote.")] = None,
+    aggregation: Annotated[str | None, typer.Option(help="Another aggregation of step scores.")] = None,
+) -> None:
+    """Recompute a run from its journal, with no model: its trees, votes, grades and token counts.
+
+    [bold]asyncsearch replay RUN[/bold] says whether the results are those that the run wrote down;
+    [bold]asyncsearch replay RUN --width 8[/bold] what half of a run of 16 samples would have given.
+    """
+    parameters = parse_parameters(param or [])
+    if width is not None:
+        parameters["width"] = width
+    found, evaluation = asyncio.run(
+        _replay(run, strategy=strategy, parameters=parameters, vote=vote, aggregation=aggregation)
+    )
+    out.print(evaluation_table(evaluation, title=Text(f"{run}: {found.strategy}")))
+    correct = sum(result.correct is True for result in found.results)
+    graded = sum(result.correct is not None for result in found.results)
+    chosen = found.options.vote_for(found.strategy)
+    words = f"{len(found.results)} problems replayed; with {chosen} vote and {found.options.aggregation} scores "
+    out.print(Text(f"{words}{correct} of {graded} right"))
+    tokens = evaluation.tokens
+    out.print(Text(f"{tokens.generated:,} tokens by the policy, {tokens.reward:,} by the reward model"))
+    if found.unfinished:
+        out.print(Text(f"{len(found.unfinished)} problems are not finished, and left out"))
+    if found.differing:
+        say_error(f"{len(found.differing)} results differ from those written down, of {found.differing[0]!r} for one")
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+async def _replay(
+    run: Path,
+    *,
+    strategy: str | None,
+    parameters: dict[str, object],
+    vote: str | None,
+    aggregation: str | None,
+) -> tuple[Replay, Evaluation]:
+    found = await replay(run, strategy=strategy, parameters=parameters, vote=vote, aggregation=aggregation)
+    async with Grader(time_limit=found.options.grading_seconds) as grader:
+        return found, await evaluate(found.results, grader)

@@ -1,0 +1,132 @@
+"""A run anew from its journal, with no model at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from asyncsearch.answers.grading import Grader
+from asyncsearch.errors import ModelGone, RunDirectoryError
+from asyncsearch.format import Format
+from asyncsearch.journal import SearchJournal, read_journal
+from asyncsearch.options import SolveOptions
+from asyncsearch.results import JOURNAL_FILE, ProblemResult, read_config, read_results
+from asyncsearch.rewards import reward_format_named
+from asyncsearch.scheduler import open_scheduler
+from asyncsearch.search import ProblemSearch
+from asyncsearch.strategies import Strategy, make_strategy
+from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
+
+__all__ = ["Replay", "replay"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What a journal gives. ``unfinished`` are the ids of problems of which it does not hold everything.
+
+    ``differing`` are the ids of those whose result is another than the one that the run wrote down.
+    """
+
+    strategy: Strategy
+    options: SolveOptions
+    results: tuple[ProblemResult, ...]
+    unfinished: tuple[str, ...]
+    differing: tuple[str, ...]
+
+
+async def replay(
+    run: Path,
+    *,
+    strategy: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    vote: str | None = None,
+    aggregation: str | None = None,
+) -> Replay:
+    """Recompute a run's trees, votes, grades and token counts from its journal.
+
+    Args:
+        run: its directory.
+        strategy: another strategy than the run's; its draws have to be among those of the journal.
+        parameters: of the strategy that differ from the run's, likewise.
+        vote: another vote than the run's.
+        aggregation: another aggregation, likewise.
+
+    Raises:
+        RunDirectoryError: there is no run, or the journal is damaged or does not hold what another strategy takes.
+        ConfigurationError: a name or a parameter is wrong.
+    """
+    config = read_config(run)
+    varied = strategy is not None or bool(parameters)
+    recorded = config["parameters"] if strategy in (None, config["strategy"]) else {}
+    chosen = make_strategy(strategy or config["strategy"], {**recorded, **(parameters or {})})
+    options = SolveOptions(
+        seed=config["seed"],
+        vote=vote or (config["vote"] if chosen.scored == config["parameters"]["scored"] else "auto"),
+        aggregation=aggregation or config["aggregation"],
+        grading_seconds=config["grading_seconds"],
+    )
+    results: list[ProblemResult] = []
+    unfinished: list[str] = []
+    nobody = _Nobody()
+    async with Grader(time_limit=options.grading_seconds) as grader, open_scheduler(nobody, nobody) as scheduler:
+        search = ProblemSearch(
+            options=options,
+            format=Format(**config["format"]),
+            reward_format=None if config["reward_format"] is None else reward_format_named(config["reward_format"]),
+            grader=grader,
+            scheduler=scheduler,
+        )
+        for order, (problem, known) in enumerate(read_journal(run / JOURNAL_FILE)):
+            try:
+                results.append(await search.solve(problem, chosen, order=order, journal=SearchJournal(order, known)))
+            except ModelGone:
+                unfinished.append(problem.id)
+    written = {result.id: result for result in read_results(run)}
+    if varied and (missing := [problem for problem in unfinished if problem in written]):
+        raise RunDirectoryError(
+            f"{run}: its journal does not hold what {chosen.name} takes with these parameters: of {len(missing)} "
+            f"problems draws are missing, of {missing[0]!r} for one"
+        )
+    return Replay(
+        strategy=chosen,
+        options=options,
+        results=tuple(results),
+        unfinished=tuple(unfinished),
+        differing=()
+        if varied
+        else tuple(result.id for result in results if _differs(result, written.get(result.id), vote, aggregation)),
+    )
+
+
+def _differs(result: ProblemResult, written: ProblemResult | None, vote: str | None, aggregation: str | None) -> bool:
+    if written is None:
+        return False
+    if (result.candidates, result.tokens, result.error) != (written.candidates, written.tokens, written.error):
+        return True
+    return vote is None and aggregation is None and (result.answer, result.correct) != (written.answer, written.correct)
+
+
+class _Nobody:
+    """A runtime that answers nothing."""
+
+    capabilities = Capabilities(model="nobody", honours_seeds=True, aborts=True, largest_batch=1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        raise RuntimeGone("the journal does not hold this draw")
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        raise RuntimeGone("the journal does not hold this score")
+
+    async def abort(self, requests: Sequence[Request]) -> None:
+        pass

@@ -96,8 +96,9 @@ class ScriptedServer:
 
     An ``is_router`` has what an sglang-router 0.3 has of the API.
 
-    ``calls`` counts answers given by kind, ``prompts`` what was asked for, ``aborted`` the rids. With ``held`` set,
-    generations are not answered before it is cleared, or before they are aborted.
+    ``calls`` counts answers given by kind; ``prompts`` is what was asked for, ``seeds`` are those of the draws, and
+    ``aborted`` the rids. With ``held`` set, generations are not answered before it is cleared, or before they are
+    aborted.
     """
 
     model: Path
@@ -106,6 +107,7 @@ class ScriptedServer:
     seed: int = 0
     reject: Callable[[list[int]], bool] = lambda _: False
     asked: int = 0
+    seeds: list[int] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     prompts: list[list[int]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
@@ -171,6 +173,8 @@ class ScriptedServer:
         texts = body["input_ids"] if batch else [body["input_ids"]]
         self.batches.append(len(texts))
         self.prompts.extend(texts)
+        if "sampling_seed" in body["sampling_params"]:
+            self.seeds.append(body["sampling_params"]["sampling_seed"])
         for tokens in texts:
             if self.reject(tokens):
                 return json_answer({"error": {"message": "one of the texts is bad"}}, 400)

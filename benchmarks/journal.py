@@ -1,0 +1,115 @@
+"""What the journal costs, in time and in room.
+
+    python -m benchmarks.journal [--problems N] [--repeats N]
+
+A simulated policy and reward model cost next to nothing, so that what is left is the framework itself: searches with
+the journal and without, in turn (A B A B), each in a run directory that keeps its results. Steps are as long as in
+worked solutions of MATH. Then the journal alone: the records of a node, ten nodes to a block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from asyncsearch import Problem, Rebase, Run, solve_dataset
+from asyncsearch.journal import Journal, read_journal
+from asyncsearch.journal.records import Generated, Scored
+from runtimes.base import FinishReason
+from runtimes.simulated import ServerModel, SimulatedRuntime
+from runtimes.virtual_clock import run_virtual
+
+__all__ = ["main"]
+
+_NODES_PER_SECOND = 10_000
+_NODES_PER_BLOCK = 10
+_STEP = (
+    "Completing the square gives $(x - 3)^2 = 16$, so that $x - 3 = \\pm 4$, and either $x = 7$ or $x = -1$. "
+    "Only the first is positive.\n"
+)
+
+
+def search(problems: int, directory: Path | None) -> tuple[float, Run]:
+    """Seconds that a run takes, and the run."""
+    runtime = SimulatedRuntime(server=ServerModel())
+    chosen = [Problem(id=str(number), text=f"problem {number}", answer="1") for number in range(problems)]
+    begun = time.perf_counter()
+    run = run_virtual(
+        lambda: solve_dataset(chosen, Rebase(width=16), policy=runtime, reward=runtime, run_dir=directory)
+    )
+    return time.perf_counter() - begun, run
+
+
+async def journal_alone(path: Path, nodes: int) -> float:
+    """Seconds that the event loop spends on the records of so many nodes."""
+    with Journal(path, durability=None) as journal:
+        part = journal.search(Problem(id="1", text="problem"))
+        begun = time.perf_counter()
+        for node in range(nodes):
+            place = (node // 100, node % 100, 3)
+            part.add(Generated(0, place, _STEP, None, FinishReason.STOP, 200, 180, 40))
+            part.add(Scored(0, place, (0.9731234567,), 45))
+            if node % _NODES_PER_BLOCK == 0:
+                await asyncio.sleep(0)
+        journal.flush()
+        return time.perf_counter() - begun
+
+
+def main(
+    problems: Annotated[int, typer.Option(help="Problems of one run.")] = 200,
+    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 5,
+    nodes: Annotated[int, typer.Option(help="Nodes whose records are written on their own.")] = 50_000,
+) -> None:
+    """Print the tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        without, with_journal = [], []
+        grown = 0
+        for repeat in range(repeats + 1):
+            plain, _ = search(problems, None)
+            kept, run = search(problems, Path(folder) / f"run{repeat}")
+            grown = run.statistics.generate.settled
+            if repeat:  # the first warms up
+                without.append(plain)
+                with_journal.append(kept)
+        table = Table(title=f"{problems} simulated problems, {grown:,} nodes, medians of {repeats}")
+        for heading in ("in memory, s", "in a run directory, s", "ratio", "range", "nodes/s"):
+            table.add_column(heading, justify="right")
+        ratios = [kept / plain for kept, plain in zip(with_journal, without, strict=True)]
+        table.add_row(
+            f"{statistics.median(without):.2f}",
+            f"{statistics.median(with_journal):.2f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f} - {max(ratios):.2f}",
+            f"{grown / statistics.median(with_journal):,.0f}",
+        )
+        alone = Path(folder) / "alone.bin"
+        seconds = []
+        for _ in range(repeats):
+            alone.unlink(missing_ok=True)
+            seconds.append(asyncio.run(journal_alone(alone, nodes)))
+        each = statistics.median(seconds) / nodes
+        text = sum(
+            len(known.generated.text.encode())
+            for _, records in read_journal(alone)
+            for known in records.values()
+            if known.generated is not None
+        )
+        small = Table(title=f"the journal alone, {nodes:,} nodes, {_NODES_PER_BLOCK} to a block")
+        for heading in ("microseconds a node", f"share of the time at {_NODES_PER_SECOND:,} nodes/s", "bytes / text"):
+            small.add_column(heading, justify="right")
+        small.add_row(f"{each * 1e6:.2f}", f"{each * _NODES_PER_SECOND:.1%}", f"{alone.stat().st_size / text:.2f}")
+    console = Console()
+    console.print(table)
+    console.print(small)
+
+
+if __name__ == "__main__":
+    typer.run(main)

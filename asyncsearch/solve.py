@@ -132,6 +132,8 @@ async def _solve_all(
     async with AsyncExitStack() as stack:
         policy_runtime = await stack.enter_async_context(open_runtime(policy))
         reward_runtime = None if reward is None else await stack.enter_async_context(open_runtime(reward))
+        if policy_runtime.capabilities.reward_format is not None:
+            raise ConfigurationError(f"{policy_runtime.capabilities.model} is a reward model, and no policy")
         format = options.format if isinstance(options.format, Format) else format_named(options.format)
         reward_format: RewardFormat | None = None
         if reward_runtime is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
-from runtimes.base import Prefix, RequestRejected, ScoreRequest
+from runtimes.base import Prefix, RequestAborted, RequestRejected, RuntimeFailure, ScoreRequest
 
 __all__ = ["ScoredSteps", "StepScores"]
 
@@ -25,6 +25,15 @@ class ScoredSteps:
     prefix: Prefix
     scores: tuple[float, ...]
     tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A question under way, up to the step that ends with ``last``."""
+
+    last: Prefix
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    failure: RuntimeFailure | None = None
 
 
 class StepScores:
@@ -44,7 +53,7 @@ class StepScores:
         self._order = order
         self._continued: dict[tuple[Prefix, str], Prefix] = {}
         self._scores: dict[Prefix, float] = {}
-        self._under_way: dict[Prefix, anyio.Event] = {}
+        self._under_way: dict[Prefix, _Asked] = {}
 
     async def score(self, prefix: Prefix, steps: Sequence[str]) -> ScoredSteps:
         """Score ``steps``, of which the first comes after ``prefix``: the opening, or what was returned for another.
@@ -52,7 +61,8 @@ class StepScores:
         Raises:
             RuntimeFailure: the runtime could not, or gave something that is no score.
 
-        Cancellation withdraws the request; others who wait for it then ask for themselves.
+        A failure is that of all who wait for the same answer, and whose text is as long. Cancellation withdraws the
+        request; others who wait for it then ask for themselves.
         """
         prefixes: list[Prefix] = []
         for step in steps:
@@ -62,8 +72,10 @@ class StepScores:
         while known < len(prefixes):
             if prefixes[known] in self._scores:
                 known += 1
-            elif (answered := self._under_way.get(prefixes[known])) is not None:
-                await answered.wait()
+            elif (asked := self._under_way.get(prefixes[known])) is not None:
+                await asked.answered.wait()
+                if asked.failure is not None and asked.last in prefixes:  # a longer text may fail on its own account
+                    raise asked.failure
             else:
                 break
         tokens = await self._ask(prefixes[known:]) if known < len(prefixes) else 0
@@ -92,8 +104,8 @@ class StepScores:
     async def _ask(self, prefixes: Sequence[Prefix]) -> int:
         """Have the last steps scored that these prefixes end with, and say how many tokens it took."""
         request = ScoreRequest(reads=tuple(prefixes), readout=self._format.readout)
-        answered = anyio.Event()
-        self._under_way.update(dict.fromkeys(prefixes, answered))
+        asked = _Asked(prefixes[-1])
+        self._under_way.update(dict.fromkeys(prefixes, asked))
         try:
             result = await self._scheduler.score(request, order=self._order)
             if len(result.scores) != len(prefixes) or not all(0 <= score <= 1 for score in result.scores):
@@ -103,8 +115,12 @@ class StepScores:
                     request=request,
                 )
             self._scores.update(zip(prefixes, result.scores, strict=True))
+        except RuntimeFailure as failure:
+            if not isinstance(failure, RequestAborted):
+                asked.failure = failure
+            raise
         finally:
             for prefix in prefixes:
                 del self._under_way[prefix]
-            answered.set()
+            asked.answered.set()
         return result.prompt_tokens - result.cached_tokens

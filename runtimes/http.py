@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ __all__ = ["JsonSession", "split_addresses"]
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_WORDS = 300
+_RUNTIME_NAME = re.compile(r"^(sglang|openai):(?!//|\d+$)")
 _REJECTED = frozenset({400, 413, 422})
 _FORBIDDEN = frozenset({401, 403})
 _OVERLOADED = frozenset({408, 425, 429})
@@ -108,10 +110,12 @@ class JsonSession:
 def split_addresses(addresses: str) -> list[str]:
     """Servers' addresses, separated by commas; one without a scheme is taken for http.
 
+    Each may have the runtime's name before it, as the first of them has it in front of all.
+
     Raises:
         RuntimeGone: there is none.
     """
-    found = [address.strip().rstrip("/") for address in addresses.split(",") if address.strip()]
+    found = [_RUNTIME_NAME.sub("", address.strip()).rstrip("/") for address in addresses.split(",") if address.strip()]
     if not found:
         raise RuntimeGone(f"{addresses!r} names no server; write one as http://127.0.0.1:30000")
     return [address if "://" in address else f"http://{address}" for address in found]

@@ -37,7 +37,7 @@ API_KEY_VARIABLE = "OPENAI_API_KEY"
 """The environment variable that holds the key, where the server wants one."""
 
 _LARGEST_BATCH = 64
-_ENDING = "does the address end in /v1, and is the key right?"
+_ENDING = "does the address end in /v1?"
 _TOP_LOG_PROBABILITIES = 5
 """The most that every server gives."""
 _HONOURS_SEEDS = "vllm"
@@ -84,6 +84,7 @@ class OpenAIRuntime(SharedOpening):
         self._seeds = False if n_sampling else seeds
         self._n_sampling = n_sampling
         self._largest_batch = largest_batch
+        self._context_length: int | None = None
         self._stack = AsyncExitStack()
         self._scopes: dict[Request, anyio.CancelScope] = {}
 
@@ -93,7 +94,7 @@ class OpenAIRuntime(SharedOpening):
     async def _open(self) -> Capabilities:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._session)
-            first, owner = await self._first_model()
+            first, owner, self._context_length = await self._first_model()
             self._stack = stack.pop_all()
         return Capabilities(
             model=self._model or first,
@@ -105,23 +106,20 @@ class OpenAIRuntime(SharedOpening):
     async def _close(self) -> None:
         await self._stack.aclose()
 
-    async def _first_model(self) -> tuple[str, str]:
-        """The name of a model on the server, and who the server says owns it."""
+    async def _first_model(self) -> tuple[str, str, int | None]:
+        """The name of a model on the server, who the server says owns it, and its context where it says so."""
         try:
             model = (await self._session.get("/models"))["data"][0]
-            return str(model["id"]), str(model.get("owned_by"))
-        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            length = model.get("max_model_len")
+            return str(model["id"]), str(model.get("owned_by")), None if length is None else int(length)
+        except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
             raise RuntimeGone(f"{self.address} lists no models; {_ENDING}") from error
         except RuntimeGone as failure:
             raise RuntimeGone(f"{failure}; {_ENDING}") from failure
 
-    async def probe(self) -> None:
-        """Return if the server answers.
-
-        Raises:
-            RuntimeFailure: it does not.
-        """
-        await self._session.get("/models")
+    async def probe(self) -> str:
+        """See `runtimes.pool.ServerRuntime.probe`."""
+        return self._model or (await self._first_model())[0]
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -167,8 +165,8 @@ class OpenAIRuntime(SharedOpening):
             with scope:
                 if not body["prompt"]:
                     raise RequestRejected("the prompt is empty")
-                answer = await self._session.post("/completions", body)
-                results = _read_completions(answer, group)
+                answer, shortened = await self._complete(body)
+                results = _read_completions(answer, group, shortened=shortened)
                 for one, result in zip(group, results, strict=True):
                     deliver(one, result)
                 return
@@ -178,6 +176,24 @@ class OpenAIRuntime(SharedOpening):
                 deliver(one, failure_concerning(failure, one))
         finally:
             self._scopes.pop(request, None)
+
+    async def _complete(self, body: dict[str, Any]) -> tuple[Any, bool]:
+        """The answer to a request, and whether fewer tokens were asked for because the context ends.
+
+        How many tokens a prompt has only the server knows; it is asked when it has refused the whole.
+        """
+        try:
+            return await self._session.post("/completions", body), False
+        except RequestRejected:
+            if self._context_length is None or body["max_tokens"] == 1:
+                raise
+            prompt_tokens, _, _ = _read_usage(
+                await self._session.post("/completions", {**body, "max_tokens": 1, "n": 1})
+            )
+            left = self._context_length - prompt_tokens
+            if not 1 <= left < body["max_tokens"]:
+                raise
+            return await self._session.post("/completions", {**body, "max_tokens": left}), True
 
     async def _score(self, request: ScoreRequest, deliver: Deliver) -> None:
         scope = self._scopes[request] = anyio.CancelScope()
@@ -199,6 +215,10 @@ class OpenAIRuntime(SharedOpening):
 
     async def _score_after(self, text: str, request: ScoreRequest) -> tuple[float, int, int]:
         """The score at the end of a text, and how many tokens it has, new and cached."""
+        if not text:
+            raise RequestRejected("the text is empty")
+        if any(segment.markup for segment in request.prefix.segments()):
+            raise RequestRejected("special tokens cannot be sent in completions, and this reward format has some")
         if not isinstance(request.readout, TokenLabels):
             raise RequestRejected("a reward head cannot be read through completions; SGLang's /classify can")
         answer = await self._session.post(
@@ -244,7 +264,7 @@ def _log_probability(found: Mapping[str, float], label: str) -> float:
     return found[label] if label in found else max(spelled, default=-math.inf)
 
 
-def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[GenerateResult]:
+def _read_completions(answer: Any, group: Sequence[GenerateRequest], *, shortened: bool) -> list[GenerateResult]:
     prompt, cached, generated = _read_usage(answer)
     try:
         choices = sorted(answer["choices"], key=lambda choice: choice["index"])
@@ -257,7 +277,7 @@ def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[Gen
     return [
         GenerateResult(
             prefix=request.prefix.extend(text),
-            finish=_finish_reason(choice, request),
+            finish=_finish_reason(choice, request, shortened=shortened),
             prompt_tokens=prompt,
             # The prompt was computed once for all of them.
             cached_tokens=cached if index == 0 else prompt,
@@ -267,11 +287,11 @@ def _read_completions(answer: Any, group: Sequence[GenerateRequest]) -> list[Gen
     ]
 
 
-def _finish_reason(choice: Mapping[str, Any], request: GenerateRequest) -> FinishReason:
+def _finish_reason(choice: Mapping[str, Any], request: GenerateRequest, *, shortened: bool) -> FinishReason:
     """Why a completion ended. vLLM and SGLang say at what, each in a field of its own; others do not."""
     reason = choice.get("finish_reason")
     if reason == "length":
-        return FinishReason.LENGTH
+        return FinishReason.CONTEXT if shortened else FinishReason.LENGTH
     if reason != "stop":
         raise RetryableError(f"the server's answer has an unknown finish_reason: {reason!r}")
     told = [choice[name] for name in ("stop_reason", "matched_stop") if name in choice]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 import anyio
+from anyio.abc import TaskGroup
 
 from runtimes.base import (
     Capabilities,
@@ -20,6 +22,7 @@ from runtimes.base import (
     Request,
     RequestAborted,
     Result,
+    RetryableError,
     Runtime,
     RuntimeFailure,
     RuntimeGone,
@@ -31,38 +34,57 @@ from runtimes.opening import SharedOpening
 
 __all__ = ["RuntimePool", "ServerRuntime"]
 
-RequestT = TypeVar("RequestT", GenerateRequest, ScoreRequest)
-
 _log = logging.getLogger(__name__)
 
+_LONGEST_OPENING_SECONDS = 60.0
 _LONGEST_PROBE_SECONDS = 10.0
+_MOST_MOVES = 3
+"""Times that a request is moved on its own account; then it may be what breaks the servers."""
+_MOST_FAILURES = 3
+"""Failures in a row after which a server is left out although it can be reached."""
 _UNEVEN = 2.0
 _SLACK = 8
 """A server is loaded well above another with more than `_UNEVEN` times its requests and `_SLACK` more."""
 
 
 class ServerRuntime(Runtime, Protocol):
-    """A runtime whose server may go away and come back."""
+    """A runtime whose server, at ``address``, may go away and come back."""
 
-    async def probe(self) -> None:
-        """Return if the server answers.
+    address: str
+
+    async def probe(self) -> str:
+        """The name of the model that the server serves at the moment, as in its capabilities.
 
         Raises:
-            RuntimeFailure: it does not.
+            RuntimeFailure: it does not answer.
         """
         ...
 
 
-_Method: TypeAlias = Callable[[ServerRuntime], Callable[[Sequence[RequestT], Deliver], Awaitable[None]]]
+_Method: TypeAlias = Callable[[ServerRuntime], Callable[[Sequence[Any], Deliver], Awaitable[None]]]
 
 
 @dataclass(slots=True, eq=False)
 class _Member:
+    """A server; ``failures`` in a row, and whether it is ``opened``, ``up``, and being looked at."""
+
     runtime: ServerRuntime
     load: int = 0
+    failures: int = 0
     opened: bool = False
     up: bool = False
+    being_probed: bool = False
     probed_at: float = -math.inf
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One call of `generate` or `score`: how to send, whom to tell, and how often each request has moved."""
+
+    method: _Method
+    deliver: Deliver
+    tasks: TaskGroup
+    moves: Counter[Request] = field(default_factory=Counter)
 
 
 class RuntimePool(SharedOpening):
@@ -87,8 +109,9 @@ class RuntimePool(SharedOpening):
         self._homes: WeakKeyDictionary[Prefix, _Member] = WeakKeyDictionary()
         self._stack = AsyncExitStack()
         self._model: str | None = None
-        self._probing = anyio.Lock()
         self._waiting: dict[Request, Deliver] = {}
+        self._back = anyio.Event()
+        self._watched = False
 
     def __repr__(self) -> str:
         return f"RuntimePool({[member.runtime for member in self._members]})"
@@ -100,16 +123,19 @@ class RuntimePool(SharedOpening):
             RuntimeGone: none answers, one cannot be used at all, or they serve different models.
         """
         async with AsyncExitStack() as stack:
-            failure: RuntimeFailure | None = None
+            stack.callback(self._forget)
+            failure: Exception | None = None
             for member in self._members:
                 try:
-                    await self._bring_up(member, stack)
-                except ServerUnreachable as unreachable:
-                    failure = unreachable
+                    with anyio.fail_after(_LONGEST_OPENING_SECONDS):
+                        await self._bring_up(member, stack)
+                except (RetryableError, TimeoutError) as error:
+                    failure = error
+                    if len(self._members) > 1:
+                        _log.warning("%s is not there: %s; it is used when it is", member.runtime.address, error)
             live = [member.runtime.capabilities for member in self._members if member.up]
             if not live:
                 raise RuntimeGone(str(failure)) from failure
-            stack.callback(self._forget)
             self._stack = stack.pop_all()
         return replace(
             live[0],
@@ -125,20 +151,24 @@ class RuntimePool(SharedOpening):
         self._model = None
         for member in self._members:
             member.up = member.opened = False
+            member.failures = 0
 
     async def _bring_up(self, member: _Member, stack: AsyncExitStack) -> None:
         """Use a server from now on, if it answers and serves what the others do."""
         member.probed_at = anyio.current_time()
         if member.opened:
-            await member.runtime.probe()
+            model = await member.runtime.probe()
         else:
             await stack.enter_async_context(member.runtime)
             member.opened = True
-        model = member.runtime.capabilities.model
+            model = member.runtime.capabilities.model
         self._model = self._model or model
         if model != self._model:
-            raise RuntimeGone(f"the servers serve different models: {self._model}, {model} ({member.runtime!r})")
+            raise RuntimeGone(f"the servers serve different models: {self._model}, {model} ({member.runtime.address})")
         member.up = True
+        member.failures = 0
+        self._back.set()
+        self._back = anyio.Event()
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -155,61 +185,76 @@ class RuntimePool(SharedOpening):
                 deliver(request, RequestAborted("aborted", request=request))
         async with anyio.create_task_group() as tasks:
             for member in self._members:
-                if member.up:
+                if member.opened:
                     tasks.start_soon(member.runtime.abort, requests)
 
-    async def _serve(self, requests: Sequence[RequestT], deliver: Deliver, method: _Method[RequestT]) -> None:
+    async def _serve(self, requests: Sequence[Request], deliver: Deliver, method: _Method) -> None:
         """Send requests to their servers, and look after servers that are down meanwhile."""
         if self._capabilities is None:
             raise RuntimeGone(f"{self!r} is not open: use 'async with'")
         done = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            if not all(member.up for member in self._members):
-                tasks.start_soon(self._watch, done)
-            await self._send(requests, deliver, method)
+        async with anyio.create_task_group() as watching:
+            if not self._watched and not all(member.up for member in self._members):
+                watching.start_soon(self._watch, done)
+            async with anyio.create_task_group() as tasks:
+                await self._send(requests, _Call(method, deliver, tasks))
             done.set()
 
-    async def _send(self, requests: Sequence[RequestT], deliver: Deliver, method: _Method[RequestT]) -> None:
-        """Send requests to their servers; those whose server is gone are sent again to another."""
+    async def _send(self, requests: Sequence[Request], call: _Call) -> None:
+        """Send requests to their servers, as soon as there is one."""
         if not self._any_up():
-            requests = await self._wait_for_a_server(requests, deliver)
-        groups: dict[_Member, list[RequestT]] = {}
+            requests = await self._wait_for_a_server(requests, call.deliver)
+        groups: dict[_Member, list[Request]] = {}
         for request in requests:
             member = self._member_for(request)
             member.load += 1
             groups.setdefault(member, []).append(request)
-        async with anyio.create_task_group() as tasks:
-            for member, group in groups.items():
-                tasks.start_soon(self._send_to, member, group, deliver, method)
+        for member, group in groups.items():
+            call.tasks.start_soon(self._send_to, member, group, call)
 
-    async def _send_to(
-        self, member: _Member, requests: Sequence[RequestT], deliver: Deliver, method: _Method[RequestT]
-    ) -> None:
+    async def _send_to(self, member: _Member, requests: Sequence[Request], call: _Call) -> None:
         left = dict.fromkeys(requests)
-        lost: list[RequestT] = []
 
         def relay(request: Request, outcome: Result | RuntimeFailure) -> None:
             if request not in left:
                 return
             del left[request]
             member.load -= 1
-            if isinstance(outcome, ServerUnreachable):
-                lost.append(request)
+            self._note(member, request, outcome)
+            if isinstance(outcome, ServerUnreachable) and call.moves[request] < _MOST_MOVES:
+                call.moves[request] += 1
+                self._waiting[request] = call.deliver
+                call.tasks.start_soon(self._send_again, request, call)
             else:
-                deliver(request, outcome)
+                call.deliver(request, outcome)
 
         try:
-            await method(member.runtime)(requests, relay)
+            await call.method(member.runtime)(requests, relay)
         except RuntimeFailure as failure:
             for request in tuple(left):
                 relay(request, failure_concerning(failure, request))
         finally:
             member.load -= len(left)
-        if lost:
-            if member.up:
-                _log.warning("%r cannot be reached; its work moves to other servers, or waits", member.runtime)
-                member.up = False
-            await self._send(lost, deliver, method)
+
+    async def _send_again(self, request: Request, call: _Call) -> None:
+        if self._waiting.pop(request, None) is not None:  # else it was aborted
+            await self._send([request], call)
+
+    def _note(self, member: _Member, request: Request, outcome: Result | RuntimeFailure) -> None:
+        """Leave a server out that cannot be reached, or that fails again and again."""
+        if not isinstance(outcome, RetryableError):
+            member.failures = 0
+            return
+        *_, root = request.prefix.segments()
+        self._homes.pop(root, None)  # the next attempt may go elsewhere
+        member.failures += 1
+        unreachable = isinstance(outcome, ServerUnreachable)
+        if member.up and (unreachable or member.failures >= _MOST_FAILURES):
+            member.up = False
+            what = "cannot be reached" if unreachable else "fails again and again"
+            waits = f"its work waits, for {self._patience_seconds:g} s at most"
+            moves = "its work moves to other servers" if self._any_up() else waits
+            _log.warning("%s %s; %s", member.runtime.address, what, moves)
 
     def _any_up(self) -> bool:
         return any(member.up for member in self._members)
@@ -218,21 +263,22 @@ class RuntimePool(SharedOpening):
         """Where a request goes: where its problem is at home, unless that server is gone or far busier."""
         *_, root = request.prefix.segments()
         live = [member for member in self._members if member.up]
-        idlest = min(live, key=lambda member: member.load)
+        idlest = min(live, key=lambda member: (member.failures, member.load))
         home = self._homes.get(root)
         if home is None or not home.up or home.load > _UNEVEN * idlest.load + _SLACK:
             home = self._homes[root] = idlest
         return home
 
-    async def _wait_for_a_server(self, requests: Sequence[RequestT], deliver: Deliver) -> Sequence[RequestT]:
+    async def _wait_for_a_server(self, requests: Sequence[Request], deliver: Deliver) -> Sequence[Request]:
         """Wait until a server is up, and return what is to be sent then: nothing if none is for too long."""
         self._waiting.update(dict.fromkeys(requests, deliver))
         try:
             with anyio.move_on_after(self._patience_seconds):
-                while not self._any_up():
-                    await self._probe_what_is_down()
-                    if not self._any_up():
-                        await anyio.sleep(self._probe_seconds)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._probe_for_ever)
+                    while not self._any_up():
+                        await self._back.wait()
+                    tasks.cancel_scope.cancel()
             left = [request for request in requests if request in self._waiting]
         finally:
             for request in requests:
@@ -245,22 +291,32 @@ class RuntimePool(SharedOpening):
         return []
 
     async def _watch(self, done: anyio.Event) -> None:
-        """Probe what is down until somebody's requests are done; a probe that has begun is not broken off."""
-        while not done.is_set():
-            await self._probe_what_is_down()
-            with anyio.move_on_after(self._probe_seconds):
-                await done.wait()
-
-    async def _probe_what_is_down(self) -> None:
-        """Bring up the servers that can be, unless they were probed a moment ago; one caller after the other."""
-        async with self._probing:
-            latest = anyio.current_time() - self._probe_seconds
+        """Probe what is down until somebody's requests are done. One call at a time does so for all."""
+        self._watched = True
+        try:
             async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._probe_for_ever)
+                await done.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._watched = False
+
+    async def _probe_for_ever(self) -> None:
+        """Probe each server that is down, when it is time, beside the others."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                latest = anyio.current_time() - self._probe_seconds
                 for member in self._members:
-                    if not member.up and member.probed_at <= latest:
+                    if not (member.up or member.being_probed) and member.probed_at <= latest:
+                        member.being_probed = True
                         tasks.start_soon(self._probe, member)
+                await anyio.sleep(self._probe_seconds)
 
     async def _probe(self, member: _Member) -> None:
-        with suppress(RuntimeFailure), anyio.move_on_after(_LONGEST_PROBE_SECONDS):
-            await self._bring_up(member, self._stack)
-            _log.warning("%r is back", member.runtime)
+        try:
+            # To open a server takes longer than many a call that would break it off.
+            with suppress(RuntimeFailure), anyio.move_on_after(_LONGEST_PROBE_SECONDS, shield=not member.opened):
+                await self._bring_up(member, self._stack)
+                _log.warning("%s is back", member.runtime.address)
+        finally:
+            member.being_probed = False

@@ -102,7 +102,7 @@ class SimulatedRuntime:
         self, *, seed: int = 0, server: ServerModel = ServerModel(), faults: Faults = Faults(), aborts: bool = True
     ) -> None:
         self.capabilities = Capabilities(
-            model=f"simulated-{seed}", honours_seeds=True, aborts=aborts, largest_batch=server.rows
+            model=f"simulated-math-shepherd-{seed}", honours_seeds=True, aborts=aborts, largest_batch=server.rows
         )
         self.peak = 0
         self.attempts = 0

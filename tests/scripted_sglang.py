@@ -21,9 +21,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 CONTEXT_LENGTH = 512
 PROMPT_LIMIT = 506
-MOST_FAILURES = 4
-"""Of the same request, one after the other."""
-
 Fault = Callable[[Any], Awaitable[web.StreamResponse | None]]
 """Given the answer that should be sent, gives another; None breaks the connection."""
 
@@ -91,10 +88,8 @@ FAULTS: dict[str, Fault] = {
 class ScriptedServer:
     """``share`` of the calls that ask for something fail, in every way of ``faults``, drawn from a seed.
 
-    By the other protocol it says in ``stop_field`` what a
-    text ended with, and belongs to ``owner``.
-
-    An ``is_router`` has what an sglang-router 0.3 has of the API.
+    The same request fails ``most_failures`` times at most. An ``is_router`` has what an sglang-router 0.3 has of the API.
+    By the other protocol the server belongs to ``owner``, and says in ``stop_field`` what a text ended with.
 
     ``calls`` counts answers given by kind; ``prompts`` is what was asked for, ``seeds`` are those of the draws, and
     ``aborted`` the rids. With ``held`` set, generations are not answered before it is cleared, or before they are
@@ -112,12 +107,14 @@ class ScriptedServer:
     prompts: list[list[int]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
+    most_failures: float = 4
     is_router: bool = False
     stop_field: str | None = "matched_stop"
     owner: str = "vllm"
     address: str = ""
     held: bool = False
     running: dict[str, asyncio.Event] = field(default_factory=dict)
+    connections: dict[str, asyncio.Transport | None] = field(default_factory=dict)
     cached: set[tuple[int, ...]] = field(default_factory=set)
     failed: Counter[bytes] = field(default_factory=Counter)
 
@@ -163,8 +160,9 @@ class ScriptedServer:
     async def _abort(self, request: web.Request) -> web.Response:
         rid = orjson.loads(await request.read())["rid"]
         self.aborted.append(rid)
-        if (running := self.running.get(rid)) is not None:
-            running.set()
+        for name, running in self.running.items():  # as SGLang's scheduler does
+            if name.startswith(rid):
+                running.set()
         return web.Response()
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
@@ -180,11 +178,11 @@ class ScriptedServer:
                 return json_answer({"error": {"message": "one of the texts is bad"}}, 400)
         answers = [self._answer(body, index, tokens) for index, tokens in enumerate(texts)]
         if self.held and not batch and body["sampling_params"]["max_new_tokens"]:
-            await self._hold(body["rid"])
+            await self._hold(body["rid"], request)
             answers[0]["meta_info"]["finish_reason"] = {"type": "abort", "message": "Abort by rid"}
         answer = answers if batch else answers[0]
         digest = _digest(texts)
-        if self._source.random() < self.share and self.failed[digest] < MOST_FAILURES:
+        if self._source.random() < self.share and self.failed[digest] < self.most_failures:
             self.failed[digest] += 1
             kind = self._source.choice(sorted(self.faults))
             self.calls[kind] += 1
@@ -198,13 +196,15 @@ class ScriptedServer:
         return json_answer(answer)
 
     async def _models(self, _: web.Request) -> web.Response:
-        return json_answer({"data": [{"id": "scripted", "owned_by": self.owner}]})
+        return json_answer({"data": [{"id": "scripted", "owned_by": self.owner, "max_model_len": CONTEXT_LENGTH}]})
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         """The same texts and scores by the other protocol, which knows no token ids."""
         body = orjson.loads(await request.read())
         assert body["model"] == "scripted"
         tokens = self.tokenizer.encode(body["prompt"])
+        if len(tokens) + body["max_tokens"] > CONTEXT_LENGTH:
+            return json_answer({"object": "error", "message": f"the context has {CONTEXT_LENGTH} tokens"}, 400)
         self.prompts.append(tokens)
         choices = []
         used = 0
@@ -229,12 +229,19 @@ class ScriptedServer:
         usage = {"prompt_tokens": len(tokens), "completion_tokens": used}
         return json_answer({"choices": choices, "usage": usage})
 
-    async def _hold(self, rid: str) -> None:
+    def break_one(self) -> None:
+        """Break the connection of one of the generations that are held."""
+        transport = next(iter(self.connections.values()))
+        assert transport is not None
+        transport.abort()
+
+    async def _hold(self, rid: str, request: web.Request) -> None:
         self.running[rid] = asyncio.Event()
+        self.connections[rid] = request.transport
         try:
             await self.running[rid].wait()
         finally:
-            del self.running[rid]
+            del self.running[rid], self.connections[rid]
 
     def _answer(self, body: Any, index: int, tokens: list[int]) -> Any:
         parameters = body["sampling_params"]

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from asyncsearch import ModelGone, Problem, Rebase, Run, Sampling, solve_dataset
+from asyncsearch import ConfigurationError, Problem, Rebase, Run, Sampling, solve_dataset
 from runtimes.function import FunctionReward, RewardFunction
 from runtimes.simulated import SimulatedRuntime
 
@@ -64,5 +64,5 @@ async def test_what_it_does_wrong_is_told(function: RewardFunction, message: str
 
 
 async def test_it_generates_nothing() -> None:
-    with pytest.raises(ModelGone, match="generates nothing"):
+    with pytest.raises(ConfigurationError, match="is a reward model, and no policy"):
         await solve_dataset([Problem(id="1", text="p")], Sampling(scored=False), policy=FunctionReward(even))

@@ -65,6 +65,20 @@ async def test_servers_say_in_their_own_ways_why_a_text_ended(
     assert outcomes.generated(last).finish is end
 
 
+async def test_what_does_not_fit_the_context_is_shortened(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory)
+    async with server.serve(), OpenAIRuntime(f"{server.address}/v1") as runtime:
+        long = "Step 1: 12\n" * 80
+        fits = GenerateRequest(prefix=Prefix("A problem.\n"), seed=0, max_new_tokens=1024)
+        full = GenerateRequest(prefix=Prefix(long), seed=0, max_new_tokens=1024)
+        hopeless = GenerateRequest(prefix=Prefix(long * 3), seed=0, max_new_tokens=1024)
+        await runtime.generate([fits, full, hopeless], outcomes.deliver)
+    assert outcomes.generated(fits).finish is FinishReason.END
+    assert outcomes.generated(full).prompt_tokens + outcomes.generated(full).generated_tokens <= 512
+    assert isinstance(outcomes[hopeless], RequestRejected)
+
+
 async def test_only_vllm_is_relied_on_for_seeds(policy_directory: Path) -> None:
     for owner, honoured in (("vllm", True), ("sglang", False), ("somebody", False)):
         server = ScriptedServer(policy_directory, owner=owner)

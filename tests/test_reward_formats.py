@@ -88,7 +88,6 @@ MODELS = [
     ("/models/llemma", "LlamaForCausalLM", 2, None, "reference-head"),
     ("/models/converted", "LlamaForSequenceClassification", 1, "reference-head", "reference-head"),
     ("/models/orm", "LlamaForSequenceClassification", 1, None, "classifier"),
-    ("/models/anything", "LlamaForCausalLM", 32000, None, "math-shepherd"),
     ("/models/arithmetic", "LlamaForCausalLM", 513, "lines", "lines"),
 ]
 
@@ -115,6 +114,8 @@ def test_a_format_must_fit_the_models_output() -> None:
         recognise_reward_format("math-shepherd", capabilities("m", "LlamaForCausalLM", 2, None))
     with pytest.raises(ConfigurationError, match="its output has 32000 rows"):
         recognise_reward_format("skywork", capabilities("m", "LlamaForCausalLM", 32000, None))
+    with pytest.raises(ConfigurationError, match=r"/models/anything is to be prompted cannot be told"):
+        recognise_reward_format("auto", capabilities("/models/anything", "LlamaForCausalLM", 32000, None))
     with pytest.raises(ConfigurationError, match="unknown reward format 'best'"):
         recognise_reward_format("best", capabilities("m", "LlamaForCausalLM", 2, None))
     with pytest.raises(ConfigurationError, match="use --reward local:DIRECTORY"):

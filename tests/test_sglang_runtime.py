@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -25,6 +26,7 @@ from runtimes.base import (
     Request,
     RequestAborted,
     RequestRejected,
+    RetryableError,
     RuntimeGone,
     ScoreRequest,
     ScoreResult,
@@ -159,6 +161,70 @@ async def test_one_bad_text_fails_alone(policy_directory: Path) -> None:
     assert all(isinstance(outcomes[request], ScoreResult) for request in requests)
     assert isinstance(outcomes[bad], RequestRejected)
     assert "one of the texts is bad" in str(outcomes[bad])
+
+
+async def test_an_abort_is_nobody_elses(policy_directory: Path) -> None:
+    """A server aborts every request whose name begins with the one it is told."""
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory, held=True).serve() as server, SglangRuntime(server.address) as runtime:
+        requests = [generate_request(Prefix(f"problem {n}\n")) for n in range(30)]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runtime.generate, requests, outcomes.deliver)
+            await until(lambda: len(server.running) == 30)
+            await runtime.abort(requests[:3])
+            await until(lambda: len(outcomes) == 3)
+            assert len(server.running) == 27
+            tasks.cancel_scope.cancel()
+
+
+async def test_what_somebody_else_aborts_is_asked_for_again(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    async with ScriptedServer(policy_directory, held=True).serve() as server, SglangRuntime(server.address) as runtime:
+        request = generate_request(Prefix("problem\n"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runtime.generate, [request], outcomes.deliver)
+            await until(lambda: len(server.running) == 1)
+            next(iter(server.running.values())).set()
+        assert isinstance(outcomes[request], RetryableError)
+
+
+async def test_a_request_that_breaks_every_connection_ends(policy_directory: Path) -> None:
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory, share=1.0, faults={"reset": FAULTS["reset"]}, most_failures=math.inf)
+    async with server.serve():
+        pool = RuntimePool([SglangRuntime(server.address)], probe_seconds=0.0)
+        async with pool:
+            request = generate_request(Prefix("problem\n"))
+            await pool.generate([request], outcomes.deliver)
+    assert isinstance(outcomes[request], ServerUnreachable)
+    assert server.calls["reset"] == 4
+
+
+async def test_a_server_that_answers_with_nothing_but_failures_is_left_out(policy_directory: Path) -> None:
+    async with AsyncExitStack() as stack:
+        sound = await stack.enter_async_context(ScriptedServer(policy_directory).serve())
+        sick = ScriptedServer(policy_directory, share=1.0, faults={"503": FAULTS["503"]}, most_failures=math.inf)
+        await stack.enter_async_context(sick.serve())
+        runs = await solve_on([sound, sick])
+    assert [run.failed for run in runs] == [0, 0]
+
+
+async def test_what_is_lost_does_not_wait_for_the_rest(policy_directory: Path) -> None:
+    """One connection breaks while others of the same call are being worked on."""
+    outcomes = Outcomes()
+    server = ScriptedServer(policy_directory, held=True)
+    async with server.serve():
+        pool = RuntimePool([SglangRuntime(server.address)], probe_seconds=0.01)
+        async with pool:
+            requests = [generate_request(Prefix(f"problem {n}\n")) for n in range(3)]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pool.generate, requests, outcomes.deliver)
+                await until(lambda: len(server.running) == 3)
+                before = len(server.prompts)
+                server.break_one()
+                await until(lambda: len(server.prompts) == before + 1)
+                assert not outcomes
+                tasks.cancel_scope.cancel()
 
 
 async def test_leaving_aborts_what_is_in_flight(policy_directory: Path) -> None:

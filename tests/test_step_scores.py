@@ -93,7 +93,7 @@ def test_giving_up_leaves_the_others_their_scores(patience: float) -> None:
     assert len(kept[0].scores) == 1
 
 
-def test_a_refusal_is_each_ones_own() -> None:
+def test_a_refusal_is_that_of_all_who_wait_for_the_same_text() -> None:
     runtime = Recorder(refuse_first=True)
     outcomes: list[str] = []
 
@@ -101,17 +101,18 @@ def test_a_refusal_is_each_ones_own() -> None:
         async with open_scheduler(runtime, runtime) as scheduler:
             scores = StepScores("a problem", FORMAT, scheduler=scheduler, order=0)
 
-            async def ask() -> None:
+            async def ask(steps: list[str]) -> None:
                 try:
-                    await scores.score(scores.opening, ["a"])
+                    await scores.score(scores.opening, steps)
                     outcomes.append("scored")
                 except RuntimeFailure as failure:
                     outcomes.append(str(failure))
 
             async with anyio.create_task_group() as tasks:
-                for _ in range(3):
-                    tasks.start_soon(ask)
+                for steps in (["a", "b"], ["a", "b"], ["a", "b", "c"], ["a"]):
+                    tasks.start_soon(ask, steps)
 
     run_virtual(main)
-    assert sorted(outcomes) == ["not this one", "scored", "scored"]
-    assert len(runtime.scored) == 2
+    # What is shorter may not be refused: it is asked for once more.
+    assert sorted(outcomes) == ["not this one", "not this one", "not this one", "scored"]
+    assert len(runtime.scored) == 3, "two texts of the first request, one of the second"

@@ -39,7 +39,11 @@ def launch_command(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Port to listen on; the reward model of a pair takes the next. [default: 30000, 30001]"),
+        typer.Option(
+            help="Port to listen on; the reward model of a pair takes the next. [default: 30000, 30001]",
+            min=1,
+            max=65534,
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default only this machine can ask.")
@@ -110,7 +114,8 @@ def _commands(
     if not models:
         models = [str(bundled_model(role)) for role in roles]
     if len(models) != len(roles):
-        raise ConfigurationError(f"{what} takes {len(roles)} models, not {len(models)}: {' '.join(models)}")
+        wanted = "two models" if len(roles) > 1 else "one model"
+        raise ConfigurationError(f"{what} takes {wanted}, not {len(models)}: {' '.join(models)}")
     first_port = port or _FIRST_PORTS[roles[0]]
     return [
         launch.server_command(
@@ -135,7 +140,8 @@ def _interpreter(python: Path | None, environment: CpuEnvironment | None) -> Pat
     if environment is not None:
         if not environment.ready:
             raise ConfigurationError(
-                f"no environment for SGLang in {environment.path}: make it with 'asyncsearch launch --cpu --prepare'"
+                f"no environment for SGLang in {environment.path}: make it with "
+                f"'asyncsearch launch --cpu --prepare --env {environment.path}'"
             )
         return environment.python
     if importlib.util.find_spec("sglang") is None:
@@ -163,13 +169,18 @@ async def _serve(commands: Sequence[ServerCommand], logs: Path) -> None:
 
                     starting.start_soon(start)
             options = " ".join(f"--{command.name} sglang:{command.address}" for command in commands)
-            out.print(Text(f"ready: asyncsearch solve FILE.jsonl {options}"), soft_wrap=True)
+            solve = "asyncsearch solve FILE.jsonl " if len(commands) > 1 else ""
+            out.print(Text(f"ready: {solve}{options}"), soft_wrap=True)
+            if commands[0].api_key is not None:
+                err.print(Text(f"whoever asks needs the key in {_API_KEY_VARIABLE}"))
     except BaseExceptionGroup as group:
         raise first_cause(group) from None
 
 
 async def _stop_when_asked(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM) as received:
+    # A terminal that is closed sends a hangup.
+    # Interrupts are taken here too: a second one, while the servers are being stopped, must not leave them behind.
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP, signal.SIGINT) as received:
         async for _ in received:
             scope.cancel()
 

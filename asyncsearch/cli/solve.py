@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -165,6 +166,8 @@ def _compare(
 ) -> int:
     """Run the entries, print the table, and return how many searches failed."""
     progress: Progress | None = None
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # what timeouts, batch systems and closed terminals send
+        signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with open_progress(err) as progress:
             rows = asyncio.run(
@@ -212,7 +215,9 @@ def _models(policy: str | None, reward: str | None, *, scored: bool) -> tuple[st
 
 
 def _new_directory(dataset: str) -> Path:
-    return Path("runs") / f"{Path(dataset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = f"{Path(dataset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    paths = (Path("runs") / f"{name}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 100))))
+    return next(path for path in paths if not path.exists())
 
 
 def _first(*values: Any) -> Any:

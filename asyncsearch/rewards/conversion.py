@@ -59,7 +59,9 @@ def convert_reward_head(source: Path, target: Path) -> None:
 
     target.mkdir(parents=True, exist_ok=True)
     for file in source.iterdir():
-        if file.is_file() and file.suffix not in (".safetensors", ".bin", ".pt", ".pth") and file.name != _INDEX:
+        # Neither weights nor what is said of them.
+        others = file.suffix not in (".safetensors", ".bin", ".pt", ".pth", ".md") and file.name != _INDEX
+        if file.is_file() and others:
             shutil.copyfile(file, target / file.name)
     for name in files:
         tensors = dict(_converted(source / name))

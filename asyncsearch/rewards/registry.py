@@ -34,10 +34,12 @@ def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardForm
     """The reward format of that name; ``"auto"`` asks the model.
 
     A model that names its format is believed; then its architecture and its name are looked at; of others, one
-    with a reward head is the reference's, and one that is a language model is read as Math-Shepherd's.
+    with a reward head is the reference's. What a language model is that does not say so is not guessed: read in
+    another way than it was trained for, it gives scores all the same.
 
     Raises:
-        ConfigurationError: the name, or the one the model gives, is unknown, or does not fit the model's output.
+        ConfigurationError: the name, or the one the model gives, is unknown, or does not fit the model's output; or
+            the model is not recognised.
     """
     has_head = capabilities.output_rows is not None and capabilities.output_rows <= _MOST_HEAD_ROWS
     if name != "auto":
@@ -46,7 +48,13 @@ def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardForm
         format = reward_format_named(capabilities.reward_format)
     else:
         recognised = (one for one in REWARD_FORMATS.values() if one.recognises(capabilities))
-        format = next(recognised, REFERENCE_HEAD if has_head else MATH_SHEPHERD)
+        found = next(recognised, REFERENCE_HEAD if has_head else None)
+        if found is None:
+            raise ConfigurationError(
+                f"how the reward model {capabilities.model} is to be prompted cannot be told: say it with "
+                f"--reward-format, one of {', '.join(REWARD_FORMATS)}"
+            )
+        format = found
     reads_head = isinstance(format.readout, (HeadMean, HeadLabel))
     if capabilities.output_rows is not None and has_head != reads_head:
         raise ConfigurationError(

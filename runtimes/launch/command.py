@@ -16,6 +16,7 @@ __all__ = ["ROLES", "ServerCommand", "server_command"]
 ROLES = ("policy", "reward")
 
 _CONFIG = "--config"
+_OURS = frozenset({"--model-path", "--model", "--host", "--port", "--api-key"})
 _HEADS = ("SequenceClassification", "RewardModel")
 _UNSERVED = ("Qwen2ForProcessRewardModel", "Qwen2ForPrmModel")
 """Reward models with a score at each step, which SGLang 0.5 has no code for."""
@@ -78,11 +79,15 @@ def server_command(
     """
     if role not in ROLES:
         raise LaunchError(f"unknown role {role!r}; known are {', '.join(ROLES)}")
+    if taken := [flag for flag in extra if flag.partition("=")[0] in _OURS]:
+        raise LaunchError(f"{taken[0]} is not for SGLang to be told: give it to 'asyncsearch launch' itself")
+    if model.startswith(("/", ".", "~")) and not Path(model).is_dir():
+        raise LaunchError(f"{model}: no such directory")
     arguments = [str(python), "-m", "sglang.launch_server", "--model-path", model, "--host", host, "--port", str(port)]
     arguments += _CPU_FLAGS if cpu is not None else ()
     if role == "reward" and _has_head(model):
         arguments.append("--is-embedding")
-    if api_key is not None and _CONFIG in extra:
+    if api_key is not None and any(flag.partition("=")[0] == _CONFIG for flag in extra):
         raise LaunchError(
             f"the key is handed over in a file of ours, and SGLang takes one {_CONFIG}: put it into yours"
         )

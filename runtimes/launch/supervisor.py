@@ -81,8 +81,9 @@ async def _keep_up(
     log.parent.mkdir(parents=True, exist_ok=True)
     failures, been_up = 0, False
     while True:
-        started = anyio.current_time()
+        answered_at: float | None = None
         with _opened_log(log) as output:
+            said_before = output.tell()
             process = await anyio.open_process(
                 [*command.arguments, *key_flags],
                 stdin=None,
@@ -93,6 +94,7 @@ async def _keep_up(
             )
         try:
             if await _wait_until_it_answers(process, command, restarts.start_seconds):
+                answered_at = anyio.current_time()
                 say(f"{command.name} answers at {command.address} (process {process.pid})")
                 if not been_up:
                     been_up = True
@@ -102,11 +104,15 @@ async def _keep_up(
             with anyio.CancelScope(shield=True):
                 await _stop(process)
         if not been_up:
-            raise LaunchError(f"the {command.name} server did not come up: {_last_words(log)} (all of it is in {log})")
-        lived = anyio.current_time() - started
+            raise LaunchError(
+                f"the {command.name} server did not come up: {_last_words(log, said_before)} (all of it is in {log})"
+            )
+        lived = 0.0 if answered_at is None else anyio.current_time() - answered_at
         failures = 1 if lived > restarts.forgiven_after_seconds else failures + 1
         if failures > restarts.limit:
-            raise LaunchError(f"the {command.name} server died {failures} times in a row: {_last_words(log)} ({log})")
+            raise LaunchError(
+                f"the {command.name} server died {failures} times in a row: {_last_words(log, said_before)} ({log})"
+            )
         pause = min(restarts.first_pause_seconds * 2 ** (failures - 1), restarts.longest_pause_seconds)
         say(f"{command.name} died with status {process.returncode}; starting it again in {pause:g} s")
         await anyio.sleep(pause)
@@ -167,8 +173,9 @@ async def _stop(process: Process) -> None:
     await process.wait()
 
 
-def _last_words(log: Path) -> str:
-    """The last line of a log that says something."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-50:] if line.strip()]
+def _last_words(log: Path, since: int) -> str:
+    """The last line of a log that says something, behind its first ``since`` bytes."""
+    said = log.read_bytes()[since:].decode(errors="replace")
+    lines = [line.strip() for line in said.splitlines()[-50:] if line.strip()]
     errors = [line for line in lines if "Error" in line]
     return (errors or lines or ["it said nothing"])[-1][:300]

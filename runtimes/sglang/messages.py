@@ -10,7 +10,6 @@ from runtimes.base import (
     FinishReason,
     GenerateRequest,
     GenerateResult,
-    RequestAborted,
     RequestRejected,
     RetryableError,
 )
@@ -102,8 +101,7 @@ def read_generation(
         extra_tokens: computed before, to be paid for by this request: they count as not cached.
 
     Raises:
-        RetryableError: the answer is not what a server should give.
-        RequestAborted: the server gave the request up.
+        RetryableError: the answer is not what a server should give, or the server gave the request up.
     """
     usage = _finished(answer)
     tokens = tuple(_field(answer, "output_ids", list))
@@ -112,6 +110,8 @@ def read_generation(
     reason = _field(usage, "finish_reason", dict)
     kind, matched = reason.get("type"), reason.get("matched")
     if kind == "stop" and isinstance(matched, str):
+        if matched not in request.stop:  # it says so of logits that are not numbers
+            raise RetryableError(f"the server ended the text for a reason of its own: {matched!r}")
         text = codec.decode(tokens)
         end = text.find(matched)
         text = text[:end] if end >= 0 else _field(answer, "text", str)
@@ -148,8 +148,7 @@ def read_labels(answer: Any, tags: Sequence[int], length: int, labels: tuple[int
         labels: token ids, good and bad.
 
     Raises:
-        RetryableError: a row is missing or is no pair of numbers.
-        RequestAborted: the server gave the request up.
+        RetryableError: a row is missing or is no pair of numbers, or the server gave the request up.
     """
     usage = _finished(answer)
     rows = [
@@ -180,8 +179,7 @@ def read_head(answer: Any) -> float:
     """The score of a reward head, `runtimes.base.HeadMean`: the sigmoid of its logit, or of the mean of its two.
 
     Raises:
-        RetryableError: there are none, or they are not numbers.
-        RequestAborted: the server gave the request up.
+        RetryableError: there are none, they are not numbers, or the server gave the request up.
     """
     _finished(answer)
     logits = _field(answer, "embedding", list)
@@ -197,11 +195,15 @@ def read_head(answer: Any) -> float:
 
 
 def _finished(answer: Any) -> dict[str, Any]:
-    """What is said beside an answer, unless the server gave the request up."""
+    """What is said beside an answer, unless the server gave the request up.
+
+    Raises:
+        RetryableError: it did.
+    """
     usage: dict[str, Any] = _field(answer, "meta_info", dict)
     reason = _field(usage, "finish_reason", dict)
-    if reason.get("type") == "abort":
-        raise RequestAborted(f"the server gave it up: {reason.get('message') or 'aborted'}")
+    if reason.get("type") == "abort":  # by us, which the caller knows, or by somebody else
+        raise RetryableError(f"the server gave it up: {reason.get('message') or 'aborted'}")
     return usage
 
 

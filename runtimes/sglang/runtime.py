@@ -53,7 +53,10 @@ _ABORT_SECONDS = 2.0
 
 @dataclass(slots=True, eq=False)
 class _Sent:
-    """A request in flight: what the server knows it by, and the scope of the task that waits for it."""
+    """A request in flight: what the server knows it by, and a scope that is cancelled when it is given up.
+
+    Of a generation it is that of the task that waits; scores are asked for together, and read to the end.
+    """
 
     rid: str
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -151,15 +154,12 @@ class SglangRuntime(SharedOpening):
         self._server = self._prefixes = None
         await self._stack.aclose()
 
-    async def probe(self) -> None:
-        """Return if the server answers.
-
-        Raises:
-            RuntimeFailure: it does not.
-        """
+    async def probe(self) -> str:
+        """See `runtimes.pool.ServerRuntime.probe`."""
         if self._server is None:
             raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        await self._session.get(self._server.about)
+        model = await self._session.get(self._server.about)
+        return str(model.get("model_path")) if isinstance(model, dict) else ""
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -193,7 +193,8 @@ class SglangRuntime(SharedOpening):
         """Own requests for as long as the block runs; what is not delivered by then is aborted."""
         if self._server is None or self._prefixes is None:
             raise RuntimeGone(f"{self!r} is not open: use 'async with'")
-        sent = {request: _Sent(f"{self._client}-{next(self._numbers)}") for request in requests}
+        # A server aborts whatever begins with the name it is told, so that names must be equally long.
+        sent = {request: _Sent(f"{self._client}-{next(self._numbers):012d}") for request in requests}
         call = _Call(self._server, self._prefixes, sent, deliver)
         self._calls.add(call)
         try:
@@ -201,18 +202,22 @@ class SglangRuntime(SharedOpening):
         finally:
             self._calls.discard(call)
             if call.left:
-                with anyio.CancelScope(shield=True), anyio.move_on_after(_ABORT_SECONDS):
+                with anyio.CancelScope(shield=True):
                     async with anyio.create_task_group() as tasks:
                         for left in call.left.values():
                             tasks.start_soon(self._abort, left)
 
     async def _abort(self, sent: _Sent) -> None:
-        with suppress(RuntimeFailure):  # then the server works on nothing of ours, or ends it by itself
+        # If it fails, the server works on nothing of ours, or ends it by itself.
+        with suppress(RuntimeFailure), anyio.move_on_after(_ABORT_SECONDS):
             await self._session.post("/abort_request", {"rid": sent.rid})
 
     def _fail(self, request: Request, failure: RuntimeFailure, call: _Call) -> None:
         if isinstance(failure, ServerUnreachable):
             call.prefixes.clear()  # when it is back, it remembers nothing
+        sent = call.left.get(request)
+        if sent is not None and sent.scope.cancel_called:
+            failure = RequestAborted("aborted")
         call.settle(request, failure_concerning(failure, request))
 
     # Generation.
@@ -335,7 +340,7 @@ class SglangRuntime(SharedOpening):
                 prompt_tokens, cached_tokens = read_usage(answer)
                 scoring.computed += prompt_tokens - cached_tokens
         except RuntimeFailure as failure:
-            call.settle(request, failure_concerning(failure, request))
+            self._fail(request, failure, call)
             return
         call.prefixes.add(read.segments())
         if len(scoring.scores) == len(scoring.tags):

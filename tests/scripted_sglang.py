@@ -88,7 +88,8 @@ FAULTS: dict[str, Fault] = {
 class ScriptedServer:
     """``share`` of the calls that ask for something fail, in every way of ``faults``, drawn from a seed.
 
-    The same request fails ``most_failures`` times at most. An ``is_router`` has what an sglang-router 0.3 has of the API.
+    The same request fails ``most_failures`` times at most. An ``is_router`` has what an
+    sglang-router 0.3 has of the API.
     By the other protocol the server belongs to ``owner``, and says in ``stop_field`` what a text ended with.
 
     ``calls`` counts answers given by kind; ``prompts`` is what was asked for, ``seeds`` are those of the draws, and

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ModelGone, RunDirectoryError
@@ -15,10 +14,9 @@ from asyncsearch.journal import SearchJournal, read_journal
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import JOURNAL_FILE, ProblemResult, read_config, read_results
 from asyncsearch.rewards import reward_format_named
-from asyncsearch.scheduler import open_scheduler
+from asyncsearch.scheduler import Scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies import Strategy, make_strategy
-from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
 
 __all__ = ["Replay", "replay"]
 
@@ -70,14 +68,13 @@ async def replay(
     )
     results: list[ProblemResult] = []
     unfinished: list[str] = []
-    nobody = _Nobody()
-    async with Grader(time_limit=options.grading_seconds) as grader, open_scheduler(nobody, nobody) as scheduler:
+    async with Grader(time_limit=options.grading_seconds) as grader:
         search = ProblemSearch(
             options=options,
             format=Format(**config["format"]),
             reward_format=None if config["reward_format"] is None else reward_format_named(config["reward_format"]),
             grader=grader,
-            scheduler=scheduler,
+            scheduler=Scheduler(),  # there is nobody to be asked
         )
         for order, (problem, known) in enumerate(read_journal(run / JOURNAL_FILE)):
             try:
@@ -107,26 +104,3 @@ def _differs(result: ProblemResult, written: ProblemResult | None, vote: str | N
     if (result.candidates, result.tokens, result.error) != (written.candidates, written.tokens, written.error):
         return True
     return vote is None and aggregation is None and (result.answer, result.correct) != (written.answer, written.correct)
-
-
-class _Nobody:
-    """A runtime that answers nothing."""
-
-    capabilities = Capabilities(model="nobody", honours_seeds=True, aborts=True, largest_batch=1)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
-    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
-        raise RuntimeGone("the journal does not hold this draw")
-
-    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
-        raise RuntimeGone("the journal does not hold this score")
-
-    async def abort(self, requests: Sequence[Request]) -> None:
-        pass

@@ -2,9 +2,9 @@
 
     python -m benchmarks.sglang_abort http://127.0.0.1:30000 [--requests N] [--repeats N]
 
-Starts generations on a policy server that is already up (`asyncsearch launch`), waits until the server runs them all,
-cancels them, and asks the server's ``/v1/loads`` until it runs none. The same for a client that only hangs up,
-as one does that knows of no abort.
+Starts generations on a policy server that is already up (`asyncsearch launch`), waits until the server runs half of
+them at least, cancels them, and asks the server's ``/v1/loads`` until it runs none. The same for a client that only
+hangs up, as one does that knows of no abort.
 """
 
 from __future__ import annotations

@@ -15,12 +15,15 @@ __all__ = ["Scheduler", "open_scheduler"]
 
 
 class Scheduler:
-    """Takes the requests of any number of searches to the policy and the reward model. See `open_scheduler`."""
+    """Takes the requests of any number of searches to the policy and the reward model. See `open_scheduler`.
+
+    Without a lane whatever would go there fails with `RuntimeGone`.
+    """
 
     def __init__(
         self,
-        generate_lane: Lane[GenerateRequest, GenerateResult],
-        score_lane: Lane[ScoreRequest, ScoreResult] | None,
+        generate_lane: Lane[GenerateRequest, GenerateResult] | None = None,
+        score_lane: Lane[ScoreRequest, ScoreResult] | None = None,
     ) -> None:
         self._generate_lane = generate_lane
         self._score_lane = score_lane
@@ -33,6 +36,8 @@ class Scheduler:
 
         Cancellation withdraws the request, and aborts it on the runtime if it is in flight.
         """
+        if self._generate_lane is None:
+            raise RuntimeGone("there is no policy", request=request)
         return await self._generate_lane.submit(request, order=order)
 
     async def score(self, request: ScoreRequest, *, order: int) -> ScoreResult:
@@ -43,8 +48,9 @@ class Scheduler:
 
     def statistics(self) -> SchedulerStatistics:
         """What both lanes have done so far."""
-        score = self._score_lane.statistics() if self._score_lane is not None else LaneStatistics()
-        return SchedulerStatistics(generate=self._generate_lane.statistics(), score=score)
+        lanes = (self._generate_lane, self._score_lane)
+        generate, score = (LaneStatistics() if lane is None else lane.statistics() for lane in lanes)
+        return SchedulerStatistics(generate=generate, score=score)
 
 
 @asynccontextmanager

@@ -8,30 +8,15 @@ from pathlib import Path
 import anyio
 import torch
 from anyio import to_thread
-from anyio.lowlevel import RunVar
 
 from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
+from runtimes.local.cpu_thread import run_on_cpu_thread
 from runtimes.local.engine import Engine
 from runtimes.local.heads import head_rows
 from runtimes.local.loading import SMALL_MODEL_PARAMETERS, context_length, load_model
 from runtimes.opening import SharedOpening
 
 __all__ = ["LocalRuntime"]
-
-_CPU_TURN: RunVar[anyio.CapacityLimiter] = RunVar("runtimes.local.cpu_turn")
-
-
-def _cpu_turn() -> anyio.CapacityLimiter:
-    """Lets one model at a time compute on the CPU, in turn.
-
-    Each uses all cores: two at once would wait for each other's threads far more than they compute.
-    """
-    try:
-        return _CPU_TURN.get()
-    except LookupError:
-        limiter = anyio.CapacityLimiter(1)
-        _CPU_TURN.set(limiter)
-        return limiter
 
 
 class LocalRuntime(SharedOpening):
@@ -86,7 +71,7 @@ class LocalRuntime(SharedOpening):
         Raises:
             ModelLoadError: the directory holds none that can be served.
         """
-        return await to_thread.run_sync(self._load)
+        return await run_on_cpu_thread(self._load)
 
     async def _close(self) -> None:
         self._engine = None
@@ -131,7 +116,10 @@ class LocalRuntime(SharedOpening):
     async def _advance(self, engine: Engine) -> None:
         """Let the engine work on a thread. If it fails, everybody who waits for it fails, and it is not used again."""
         try:
-            await to_thread.run_sync(engine.advance, limiter=_cpu_turn() if engine.on_cpu else None)
+            if engine.on_cpu:
+                await run_on_cpu_thread(engine.advance)
+            else:
+                await to_thread.run_sync(engine.advance)
         except Exception as error:  # noqa: BLE001 - whatever a model raises: out of memory, above all
             self._engine = None
             reason = str(error).partition("\n")[0]

@@ -96,6 +96,7 @@ class SearchContext:
         async with anyio.create_task_group() as growing:
             for child in children:
                 growing.start_soon(self._grow, child, whole_solutions)
+        self.tree.note_peak(children)
         return children
 
     def _sprout(self, parent: Node) -> Node:
@@ -114,9 +115,11 @@ class SearchContext:
 
     async def _grow(self, node: Node, whole_solution: bool) -> None:
         recorded = self._journal.of(node.path)
+        cost = node.policy
         try:
             finish = await self._generate(node, whole_solution, recorded)
             if self._scores is not None:
+                cost = node.reward
                 await self._score(node, self._scores, recorded)
         except RuntimeGone:
             raise  # no other node will fare better
@@ -124,7 +127,7 @@ class SearchContext:
             node.state = NodeState.FAILED
             node.error = str(failure)
             if recorded.failed is None:
-                self._journal.add(Failed(self._journal.number, node.path, node.error))
+                self._journal.add(Failed(self._journal.number, node.path, node.error, cost))
             return
         node.state = self._state_of(node, finish, whole_solution)
 
@@ -133,28 +136,22 @@ class SearchContext:
             generated = recorded.generated
             prefix = node.prefix.extend(generated.text, generated.token_ids)
         elif recorded.failed is not None:
+            node.policy = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
-            result = await self._scheduler.generate(self._draw(node, whole_solution), order=self._order)
+            request = self._draw(node, whole_solution)
+            result = await self._scheduler.generate(request, order=self._order, cost=node.policy)
             prefix = result.prefix
             generated = Generated(
-                self._journal.number,
-                node.path,
-                text=result.text,
-                token_ids=prefix.token_ids,
-                finish=result.finish,
-                prompt_tokens=result.prompt_tokens,
-                cached_tokens=result.cached_tokens,
-                generated_tokens=result.generated_tokens,
+                self._journal.number, node.path, result.text, prefix.token_ids, result.finish, node.policy
             )
             self._journal.add(generated)
         separator = self._format.separator if generated.finish is FinishReason.STOP else ""
         node.prefix = prefix.extend(separator) if separator else prefix
         node.text = generated.text + separator
-        node.tokens = generated.generated_tokens
-        node.path_tokens += generated.generated_tokens
-        node.prompt_tokens = generated.prompt_tokens
-        node.cached_tokens = generated.cached_tokens
+        node.policy = generated.cost
+        node.tokens = generated.cost.usage.generated_tokens
+        node.path_tokens += node.tokens
         return generated.finish
 
     def _draw(self, node: Node, whole_solution: bool) -> GenerateRequest:
@@ -174,15 +171,16 @@ class SearchContext:
         steps = self._format.split_steps(node.text, first=node.steps + 1)
         node.steps += len(steps)
         if recorded.scored is not None:
-            scored = scores.restore(node.reward_prefix, steps, recorded.scored.scores, tokens=recorded.scored.tokens)
+            scored = scores.restore(node.reward_prefix, steps, recorded.scored.scores)
+            node.reward = recorded.scored.cost
         elif recorded.failed is not None:
+            node.reward = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
-            scored = await scores.score(node.reward_prefix, steps)
-            self._journal.add(Scored(self._journal.number, node.path, scored.scores, scored.tokens))
+            scored = await scores.score(node.reward_prefix, steps, cost=node.reward)
+            self._journal.add(Scored(self._journal.number, node.path, scored.scores, node.reward))
         node.reward_prefix = scored.prefix
         node.step_scores = scored.scores
-        node.reward_tokens = scored.tokens
 
     def _state_of(self, node: Node, finish: FinishReason, whole_solution: bool) -> NodeState:
         if finish is FinishReason.END:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from asyncsearch.accounting import TokenCounts
+from asyncsearch.accounting import Accounts
 from asyncsearch.answers.grading import Grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.election import elect, gather_voters
@@ -60,14 +60,16 @@ class Evaluation:
     """The accuracy of each method over one run's problems, beside what the run cost.
 
     ``failed`` problems count as wrong; ``ungraded`` ones, which have no reference, do not count.
-    ``grading_gave_up`` pairs of answers took too long to compare and count as different.
+    ``grading_gave_up`` pairs of answers took too long to compare and count as different. ``seconds`` is how long the
+    run took, as far as its last result says.
     """
 
     accuracies: dict[Method, Accuracy]
     solved: int
     failed: int
     ungraded: int
-    tokens: TokenCounts
+    accounts: Accounts
+    seconds: float
     grading_gave_up: int
 
 
@@ -83,11 +85,13 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
     ]
     correct = dict.fromkeys(methods, 0)
     solved = failed = ungraded = graded = 0
-    tokens = TokenCounts()
+    accounts = Accounts()
+    seconds = 0.0
     scored = False
     gave_up_before = grader.gave_up
     for result in results:
-        tokens += result.tokens
+        accounts += result.accounts
+        seconds = max(seconds, result.run_seconds)
         failed += result.error is not None
         solved += result.error is None
         if result.reference is None:
@@ -107,6 +111,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         solved=solved,
         failed=failed,
         ungraded=ungraded,
-        tokens=tokens,
+        accounts=accounts,
+        seconds=seconds,
         grading_gave_up=grader.gave_up - gave_up_before,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from asyncsearch.errors import ConfigurationError, ModelError
 from asyncsearch.plugins import RUNTIMES, load_plugin
-from runtimes.base import Runtime, RuntimeFailure
+from runtimes.base import Capabilities, ModelSize, Runtime, RuntimeFailure
 
-__all__ = ["open_runtime"]
+__all__ = ["open_runtime", "size_of"]
 
 
 @asynccontextmanager
@@ -27,6 +28,14 @@ async def open_runtime(runtime: Runtime | str) -> AsyncIterator[Runtime]:
         except RuntimeFailure as error:
             raise ModelError(str(error)) from error
         yield opened
+
+
+def size_of(model: Capabilities | None, *, parameters: float | None = None) -> ModelSize | None:
+    """What a model's tokens cost, None if unknown; ``parameters`` that are given win over its configuration."""
+    known = None if model is None else model.size
+    if parameters is None or model is None:
+        return known
+    return replace(known or ModelSize(parameters=0), parameters=int(parameters))
 
 
 def _runtime_named(text: str) -> Runtime:

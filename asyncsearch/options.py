@@ -33,6 +33,8 @@ class SolveOptions:
         grading_seconds: time that comparing two answers may take.
         durability: seconds between two times that the disk is made to take the journal, None for never: what a power
             cut may cost. A process that is killed loses nothing either way.
+        policy_parameters: of the policy, for its floating-point operations; None for what its configuration says.
+        reward_parameters: of the reward model, likewise.
         max_failures: more problems that fail end the run: a count, or below 1 a share of the problems.
 
     The limits change the time a run takes, never what comes of it. ``grading_seconds`` can: two answers that take
@@ -50,6 +52,8 @@ class SolveOptions:
     grading_seconds: float = 5.0
     durability: float | None = 0.1
     max_failures: float | None = None
+    policy_parameters: float | None = None
+    reward_parameters: float | None = None
 
     def __post_init__(self) -> None:
         if self.aggregation not in AGGREGATIONS:
@@ -68,7 +72,7 @@ class SolveOptions:
                 raise ConfigurationError(f"{name} must be at least 1, not {value}")
         if not 0 < self.grading_seconds < math.inf:
             raise ConfigurationError(f"grading_seconds must be above 0, not {self.grading_seconds}")
-        for name in ("durability", "max_failures"):
+        for name in ("durability", "max_failures", "policy_parameters", "reward_parameters"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigurationError(f"{name} must be at least 0, not {value}")

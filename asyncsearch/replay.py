@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from asyncsearch.rewards import reward_format_named
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies import Strategy, make_strategy
+from runtimes.base import ModelSize
 
 __all__ = ["Replay", "replay"]
 
@@ -75,6 +76,7 @@ async def replay(
             reward_format=None if config["reward_format"] is None else reward_format_named(config["reward_format"]),
             grader=grader,
             scheduler=Scheduler(),  # there is nobody to be asked
+            **{f"{role}_size": _size(config[f"{role}_size"]) for role in ("policy", "reward")},
         )
         for order, (problem, known) in enumerate(read_journal(run / JOURNAL_FILE)):
             try:
@@ -98,9 +100,13 @@ async def replay(
     )
 
 
+def _size(recorded: Mapping[str, int] | None) -> ModelSize | None:
+    return None if recorded is None else ModelSize(**recorded)
+
+
 def _differs(result: ProblemResult, written: ProblemResult | None, vote: str | None, aggregation: str | None) -> bool:
     if written is None:
         return False
-    if (result.candidates, result.tokens, result.error) != (written.candidates, written.tokens, written.error):
-        return True
-    return vote is None and aggregation is None and (result.answer, result.correct) != (written.answer, written.correct)
+    if vote is not None or aggregation is not None:  # then another answer may come of the same candidates
+        written = replace(written, answer=result.answer, correct=result.correct)
+    return result.without_times() != written.without_times()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from asyncsearch.accounting import TokenCounts
+from asyncsearch.accounting import Accounts, ModelAccount
 from asyncsearch.errors import RunDirectoryError
 
 __all__ = [
@@ -47,7 +47,8 @@ class ProblemResult:
 
     ``answer`` is the vote's, None if no candidate has one; ``correct`` compares it with ``reference`` and is
     None where there is no reference. ``error`` is None unless the problem failed. ``seconds`` is the time
-    from its first request to its grading, shared with whatever else ran beside it.
+    from its first request to its grading, shared with whatever else ran beside it, and ``run_seconds`` how long the
+    run had taken by then, over all its sessions.
     """
 
     id: str
@@ -56,9 +57,14 @@ class ProblemResult:
     reference: str | None
     correct: bool | None
     candidates: tuple[Candidate, ...] = field(default=(), repr=False)
-    tokens: TokenCounts = field(default_factory=TokenCounts)
+    accounts: Accounts = field(default_factory=Accounts)
     error: str | None = None
     seconds: float = 0.0
+    run_seconds: float = 0.0
+
+    def without_times(self) -> ProblemResult:
+        """The same but for seconds, which no two runs share."""
+        return replace(self, accounts=self.accounts.without_times(), seconds=0.0, run_seconds=0.0)
 
     def to_json(self) -> bytes:
         """One line of ``results.jsonl``, without its end."""
@@ -77,7 +83,9 @@ class ProblemResult:
                 Candidate(**{**candidate, "step_scores": tuple(candidate["step_scores"])})
                 for candidate in record["candidates"]
             )
-            record["tokens"] = TokenCounts(**record["tokens"])
+            accounts = record["accounts"]
+            models = {role: ModelAccount(**accounts[role]) for role in ("policy", "reward")}
+            record["accounts"] = Accounts(**{**accounts, **models})
             return cls(**record)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a result: {error}") from error

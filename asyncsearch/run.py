@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from asyncsearch.accounting import TokenCounts
+from asyncsearch.accounting import Accounts
 from asyncsearch.errors import TooManyFailures
 from asyncsearch.format import Format
 from asyncsearch.options import SolveOptions
@@ -18,7 +18,7 @@ from asyncsearch.rewards import RewardFormat
 from asyncsearch.run_directory import RunDirectory
 from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.strategies.base import Strategy
-from runtimes.base import Capabilities
+from runtimes.base import Capabilities, ModelSize
 
 __all__ = ["Run", "RunTally", "run_config", "run_paths"]
 
@@ -27,10 +27,10 @@ __all__ = ["Run", "RunTally", "run_config", "run_paths"]
 class Run:
     """One strategy over one dataset, done.
 
-    ``solved`` problems have a result, ``failed`` ones an error; ``correct`` of ``graded`` were right.
-    ``seconds`` is wall time. ``grading_gave_up`` pairs of answers, of all runs that share this call, took too
-    long to compare and count as different. ``results`` iterates over the run directory where there is one, so
-    that it can be larger than memory.
+    ``solved`` problems have a result, ``failed`` ones an error; ``correct`` of ``graded`` were right. ``seconds`` is
+    wall time, over all sessions of the run. ``grading_gave_up`` pairs of answers, of all runs that share this call,
+    took too long to compare and count as different. ``results`` iterates over the run directory where there is one,
+    so that it can be larger than memory.
     """
 
     strategy: Strategy
@@ -39,7 +39,7 @@ class Run:
     failed: int
     graded: int
     correct: int
-    tokens: TokenCounts
+    accounts: Accounts
     seconds: float
     grading_gave_up: int
     statistics: SchedulerStatistics
@@ -65,7 +65,7 @@ class RunTally:
     failed: int = 0
     graded: int = 0
     correct: int = 0
-    tokens: TokenCounts = field(default_factory=TokenCounts)
+    accounts: Accounts = field(default_factory=Accounts)
     kept: dict[int, ProblemResult] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -83,7 +83,8 @@ class RunTally:
         self.failed += result.error is not None
         self.graded += result.correct is not None
         self.correct += bool(result.correct)
-        self.tokens += result.tokens
+        self.accounts += result.accounts
+        self.seconds = max(self.seconds, result.run_seconds)
 
     def require_few_failures(self, most: float | None, problems: int) -> None:
         """Let a run go on only while no more than ``most`` of its problems have failed; below 1 it is a share.
@@ -103,7 +104,7 @@ class RunTally:
             failed=self.failed,
             graded=self.graded,
             correct=self.correct,
-            tokens=self.tokens,
+            accounts=self.accounts,
             seconds=self.seconds,
             grading_gave_up=grading_gave_up,
             statistics=statistics,
@@ -132,11 +133,16 @@ def run_config(
     *,
     format: Format,
     reward_format: RewardFormat | None,
-    policy: Capabilities,
-    reward: Capabilities | None,
+    models: Mapping[str, Capabilities | None],
+    sizes: Mapping[str, ModelSize | None],
 ) -> dict[str, Any]:
-    """What is recorded of a run: everything that its results depend on, but for the problems."""
-    return {
+    """What is recorded of a run: everything that its results depend on, but for the problems.
+
+    ``models`` are the policy and the reward model, None where the strategy does without, and ``sizes`` theirs.
+    """
+    policy = models["policy"]
+    assert policy is not None
+    config: dict[str, Any] = {
         "asyncsearch": version("asyncsearch"),
         "strategy": strategy.name,
         "parameters": asdict(strategy),
@@ -145,8 +151,12 @@ def run_config(
         "aggregation": options.aggregation,
         "grading_seconds": options.grading_seconds,
         "format": asdict(format),
-        "policy": policy.model,
-        "reward": None if reward is None else reward.model,
         "reward_format": None if reward_format is None else reward_format.name,
         "seeds_honoured": policy.honours_seeds,
     }
+    for role, model in models.items():
+        size = sizes[role]
+        config[role] = None if model is None else model.model
+        config[f"{role}_fingerprint"] = None if model is None else model.fingerprint
+        config[f"{role}_size"] = None if model is None or size is None else asdict(size)
+    return config

@@ -23,6 +23,8 @@ __all__ = ["Resumption", "RunDirectory", "open_run_directory", "require_free"]
 _MAY_DIFFER = frozenset({"asyncsearch", "problems", "problems_digest"})
 """The package's version may change between two sessions of a run; the dataset is compared on its own."""
 
+_MODELS = ("policy", "reward")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
@@ -129,9 +131,13 @@ def _require_same(
     path: Path, there: Mapping[str, Any], now: Mapping[str, Any], problems: Sequence[Problem], *, extend: bool
 ) -> None:
     """Make sure that what is to be run is what was run."""
+    may_differ = set(_MAY_DIFFER)
+    for role in _MODELS:  # the same weights are the same model, wherever they are; unknown ones go by their name
+        fingerprint = f"{role}_fingerprint"
+        may_differ.add(role if there.get(fingerprint) and now.get(fingerprint) else fingerprint)
     differences = [
         f"{name} was {_shown(there.get(name))} and is {_shown(now.get(name))}"
-        for name in sorted({*there, *now} - _MAY_DIFFER)
+        for name in sorted({*there, *now} - may_differ)
         if there.get(name) != now.get(name)
     ]
     count = int(there.get("problems", 0))

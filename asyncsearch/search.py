@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from asyncsearch.accounting import count_tokens
+from asyncsearch.accounting import account_for
 from asyncsearch.answers.extraction import extract_answer
 from asyncsearch.answers.grading import Grader
 from asyncsearch.context import SearchContext
@@ -24,7 +24,7 @@ from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.strategies.base import Strategy
 from asyncsearch.tree import NodeState, Tree
-from runtimes.base import RuntimeFailure, RuntimeGone
+from runtimes.base import ModelSize, RuntimeFailure, RuntimeGone
 
 __all__ = ["ProblemSearch"]
 
@@ -38,6 +38,8 @@ class ProblemSearch:
     reward_format: RewardFormat | None
     grader: Grader
     scheduler: Scheduler
+    policy_size: ModelSize | None = None
+    reward_size: ModelSize | None = None
 
     async def solve(
         self, problem: Problem, strategy: Strategy, *, order: int, journal: SearchJournal | None = None
@@ -89,7 +91,7 @@ class ProblemSearch:
             reference=problem.answer,
             correct=correct,
             candidates=candidates,
-            tokens=count_tokens(context.tree),
+            accounts=account_for(context.tree, policy=self.policy_size, reward=self.reward_size),
             error=error,
             seconds=round(anyio.current_time() - started, 3),
         )

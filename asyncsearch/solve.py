@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -12,7 +13,7 @@ import anyio
 from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ConfigurationError, DatasetError, first_cause
 from asyncsearch.format import Format, format_named
-from asyncsearch.models import open_runtime
+from asyncsearch.models import open_runtime, size_of
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.results import ProblemResult
@@ -144,8 +145,22 @@ async def _solve_all(
                 policy_runtime, reward_runtime, policy_limit=options.policy_limit, reward_limit=options.reward_limit
             )
         )
+        models = {
+            "policy": policy_runtime.capabilities,
+            "reward": None if reward_runtime is None else reward_runtime.capabilities,
+        }
+        sizes = {
+            "policy": size_of(models["policy"], parameters=options.policy_parameters),
+            "reward": size_of(models["reward"], parameters=options.reward_parameters),
+        }
         search = ProblemSearch(
-            options=options, format=format, reward_format=reward_format, grader=grader, scheduler=scheduler
+            options=options,
+            format=format,
+            reward_format=reward_format,
+            grader=grader,
+            scheduler=scheduler,
+            policy_size=sizes["policy"],
+            reward_size=sizes["reward"],
         )
         tallies: list[RunTally] = []
         for one, path in zip(strategies, run_paths(strategies, run_dir), strict=True):
@@ -154,8 +169,8 @@ async def _solve_all(
                 options,
                 format=format,
                 reward_format=reward_format if one.scored else None,
-                policy=policy_runtime.capabilities,
-                reward=reward_runtime.capabilities if reward_runtime is not None and one.scored else None,
+                models=models if one.scored else {**models, "reward": None},
+                sizes=sizes,
             )
             directory: RunDirectory | None = None
             if path is not None:
@@ -169,21 +184,22 @@ async def _solve_all(
                 tally.count(result)
                 if on_result is not None:
                     on_result(tally.strategy, result)
+        before = [tally.seconds for tally in tallies]
         jobs = [
-            (position, problem, tally)
+            (position, problem, tally, earlier)
             for position, problem in enumerate(problems)  # problem by problem, so that strategies interleave
-            for tally in tallies
+            for tally, earlier in zip(tallies, before, strict=True)
             if tally.directory is None or not tally.directory.is_finished(problem.id)
         ]
         waiting = iter(enumerate(jobs))
         started = anyio.current_time()
 
         async def work() -> None:
-            for order, (position, problem, tally) in waiting:
+            for order, (position, problem, tally, earlier) in waiting:
                 journal = None if tally.directory is None else tally.directory.search(problem)
                 result = await search.solve(problem, tally.strategy, order=order, journal=journal)
+                result = replace(result, run_seconds=round(earlier + anyio.current_time() - started, 3))
                 tally.add(position, result)
-                tally.seconds = anyio.current_time() - started
                 if on_result is not None:
                     on_result(tally.strategy, result)
                 tally.require_few_failures(options.max_failures, len(problems))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from asyncsearch.rewards import RewardFormat
-from asyncsearch.scheduler import Scheduler
+from asyncsearch.scheduler import Cost, Scheduler
 from runtimes.base import Prefix, RequestAborted, RequestRejected, RuntimeFailure, ScoreRequest
 
 __all__ = ["ScoredSteps", "StepScores"]
@@ -18,13 +18,11 @@ __all__ = ["ScoredSteps", "StepScores"]
 class ScoredSteps:
     """Scores of consecutive steps, each in [0, 1].
 
-    ``prefix`` is the text up to the last of them as the reward model reads it. ``tokens`` were computed, not
-    cached, for this answer alone: none where all the steps had been scored before.
+    ``prefix`` is the text up to the last of them as the reward model reads it.
     """
 
     prefix: Prefix
     scores: tuple[float, ...]
-    tokens: int
 
 
 @dataclass(slots=True, eq=False)
@@ -55,8 +53,10 @@ class StepScores:
         self._scores: dict[Prefix, float] = {}
         self._under_way: dict[Prefix, _Asked] = {}
 
-    async def score(self, prefix: Prefix, steps: Sequence[str]) -> ScoredSteps:
+    async def score(self, prefix: Prefix, steps: Sequence[str], *, cost: Cost) -> ScoredSteps:
         """Score ``steps``, of which the first comes after ``prefix``: the opening, or what was returned for another.
+
+        What is asked for this answer alone is added to ``cost``: nothing where all had been scored before.
 
         Raises:
             RuntimeFailure: the runtime could not, or gave something that is no score.
@@ -73,16 +73,21 @@ class StepScores:
             if prefixes[known] in self._scores:
                 known += 1
             elif (asked := self._under_way.get(prefixes[known])) is not None:
-                await asked.answered.wait()
+                begun = anyio.current_time()
+                try:
+                    await asked.answered.wait()
+                finally:
+                    cost.queue_seconds += anyio.current_time() - begun
                 if asked.failure is not None and asked.last in prefixes:  # a longer text may fail on its own account
                     raise asked.failure
             else:
                 break
-        tokens = await self._ask(prefixes[known:]) if known < len(prefixes) else 0
-        return ScoredSteps(prefix=prefix, scores=tuple(self._scores[prefix] for prefix in prefixes), tokens=tokens)
+        if known < len(prefixes):
+            await self._ask(prefixes[known:], cost)
+        return ScoredSteps(prefix=prefix, scores=tuple(self._scores[prefix] for prefix in prefixes))
 
-    def restore(self, prefix: Prefix, steps: Sequence[str], scores: Sequence[float], *, tokens: int) -> ScoredSteps:
-        """Take scores for known that were given before, for ``tokens``; otherwise as `score`.
+    def restore(self, prefix: Prefix, steps: Sequence[str], scores: Sequence[float]) -> ScoredSteps:
+        """Take scores for known that were given before; otherwise as `score`.
 
         Raises:
             RequestRejected: they are not one a step.
@@ -92,7 +97,7 @@ class StepScores:
         for step, score in zip(steps, scores, strict=True):
             prefix = self._continue(prefix, step)
             self._scores[prefix] = score
-        return ScoredSteps(prefix=prefix, scores=tuple(scores), tokens=tokens)
+        return ScoredSteps(prefix=prefix, scores=tuple(scores))
 
     def _continue(self, prefix: Prefix, step: str) -> Prefix:
         first = prefix is self.opening
@@ -101,13 +106,13 @@ class StepScores:
             self._continued[key] = self._format.extend(prefix, step, first=first)
         return self._continued[key]
 
-    async def _ask(self, prefixes: Sequence[Prefix]) -> int:
-        """Have the last steps scored that these prefixes end with, and say how many tokens it took."""
+    async def _ask(self, prefixes: Sequence[Prefix], cost: Cost) -> None:
+        """Have the last steps scored that these prefixes end with."""
         request = ScoreRequest(reads=tuple(prefixes), readout=self._format.readout)
         asked = _Asked(prefixes[-1])
         self._under_way.update(dict.fromkeys(prefixes, asked))
         try:
-            result = await self._scheduler.score(request, order=self._order)
+            result = await self._scheduler.score(request, order=self._order, cost=cost)
             if len(result.scores) != len(prefixes) or not all(0 <= score <= 1 for score in result.scores):
                 raise RequestRejected(
                     f"the reward model gave {result.scores} for {len(prefixes)} steps; wanted is one number in [0, 1] "
@@ -123,4 +128,3 @@ class StepScores:
             for prefix in prefixes:
                 del self._under_way[prefix]
             asked.answered.set()
-        return result.prompt_tokens - result.cached_tokens

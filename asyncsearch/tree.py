@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from asyncsearch.scheduler import Cost
 from runtimes.base import Prefix
 
 __all__ = ["Node", "NodeState", "Tree"]
@@ -33,8 +34,8 @@ class Node:
     ``draw`` is this node's index among its parent's children. ``text`` is what it adds; ``prefix`` holds all
     the text up to it as the policy sees it, ``reward_prefix`` as the reward model does. ``step_scores`` has
     one score in [0, 1] per step in ``text``. ``tokens`` were generated for it; ``path_tokens`` from the root
-    to it, itself included. ``reward_tokens`` were computed, not cached, to score it: none where another node
-    had come to the same text before.
+    to it, itself included. ``policy`` and ``reward`` say what it cost to generate and to score: the latter nothing
+    where another node had come to the same text before.
     """
 
     parent: Node | None
@@ -48,9 +49,8 @@ class Node:
     steps: int = 0
     tokens: int = 0
     path_tokens: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    reward_tokens: int = 0
+    policy: Cost = field(default_factory=Cost)
+    reward: Cost = field(default_factory=Cost)
     error: str | None = None
     children: list[Node] = field(default_factory=list)
 
@@ -96,9 +96,13 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Tree:
-    """All the nodes that one strategy made for one problem."""
+    """All the nodes that one strategy made for one problem.
+
+    ``peak_tokens`` is the most that one expansion had to hold: prompt, nodes and children of the paths it continued.
+    """
 
     root: Node
+    peak_tokens: int = 0
 
     def nodes(self) -> Iterator[Node]:
         """Every node, depth first, children in order of their draw."""
@@ -111,6 +115,20 @@ class Tree:
     def leaves(self) -> Iterator[Node]:
         """Every leaf, depth first, in order of draws. The order depends on no timing."""
         return (node for node in self.nodes() if node.is_leaf)
+
+    def note_peak(self, children: Iterable[Node]) -> None:
+        """Note what had to be held for these nodes, which were grown at the same time."""
+        held: set[Node] = set()
+        tokens = prompt = 0
+        for child in children:
+            node = child
+            while node.parent is not None and node not in held:
+                held.add(node)
+                tokens += node.tokens
+                if node.depth == 1:
+                    prompt = max(prompt, node.policy.usage.prompt_tokens)
+                node = node.parent
+        self.peak_tokens = max(self.peak_tokens, prompt + tokens)
 
     def check(self) -> None:
         """Verify the invariants.

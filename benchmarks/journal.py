@@ -23,7 +23,8 @@ from rich.table import Table
 from asyncsearch import Problem, Rebase, Run, solve_dataset
 from asyncsearch.journal import Journal, read_journal
 from asyncsearch.journal.records import Generated, Scored
-from runtimes.base import FinishReason
+from asyncsearch.scheduler import Cost
+from runtimes.base import FinishReason, Usage
 from runtimes.simulated import ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -52,11 +53,14 @@ async def journal_alone(path: Path, nodes: int) -> float:
     """Seconds that the event loop spends on the records of so many nodes."""
     with Journal(path, durability=None) as journal:
         part = journal.search(Problem(id="1", text="problem"))
+        usage = Usage(prompt_tokens=200, cached_tokens=180, generated_tokens=40)
+        generated = Cost(usage=usage, queue_seconds=0.021, runtime_seconds=1.234)
+        scored = Cost(usage=Usage(prompt_tokens=245, cached_tokens=200), queue_seconds=0.021, runtime_seconds=0.234)
         begun = time.perf_counter()
         for node in range(nodes):
             place = (node // 100, node % 100, 3)
-            part.add(Generated(0, place, _STEP, None, FinishReason.STOP, 200, 180, 40))
-            part.add(Scored(0, place, (0.9731234567,), 45))
+            part.add(Generated(0, place, _STEP, None, FinishReason.STOP, generated))
+            part.add(Scored(0, place, (0.9731234567,), scored))
             if node % _NODES_PER_BLOCK == 0:
                 await asyncio.sleep(0)
         journal.flush()

@@ -44,7 +44,7 @@ async def runtime_speed(prompts: list[str], samples: int, dtype: str) -> float:
     def deliver(_: Request, outcome: Result | RuntimeFailure) -> None:
         nonlocal tokens
         if isinstance(outcome, GenerateResult):
-            tokens += outcome.generated_tokens
+            tokens += outcome.usage.generated_tokens
 
     async with LocalRuntime(bundled_model("policy"), dtype=dtype) as runtime:
         begun = time.perf_counter()

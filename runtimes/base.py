@@ -25,6 +25,7 @@ __all__ = [
     "GenerateResult",
     "HeadLabel",
     "HeadMean",
+    "ModelSize",
     "Prefix",
     "Readout",
     "Request",
@@ -39,6 +40,7 @@ __all__ = [
     "ScoreResult",
     "ServerUnreachable",
     "TokenLabels",
+    "Usage",
     "failure_concerning",
 ]
 
@@ -141,19 +143,30 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GenerateResult:
-    """A finished continuation.
+class Usage:
+    """Tokens that a model has worked on for a request.
 
-    ``prefix`` is the request's prefix extended by ``text``. Token counts: ``prompt_tokens`` in the whole
-    prefix, ``cached_tokens`` of them taken from a cache, ``generated_tokens`` newly drawn, those of a
-    stop string or end of sequence included.
+    ``prompt_tokens`` in the whole prefix, ``cached_tokens`` of them taken from a cache, ``generated_tokens`` newly
+    drawn, those of a stop string or end of sequence included.
     """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+
+    @property
+    def new_tokens(self) -> int:
+        """Tokens that were computed: all but the cached ones."""
+        return self.prompt_tokens - self.cached_tokens + self.generated_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateResult:
+    """A finished continuation: ``prefix`` is the request's prefix extended by ``text``."""
 
     prefix: Prefix
     finish: FinishReason
-    prompt_tokens: int
-    cached_tokens: int
-    generated_tokens: int
+    usage: Usage
 
     @property
     def text(self) -> str:
@@ -179,11 +192,10 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreResult:
-    """One score in [0, 1] per prefix asked for, in that order; token counts as in `GenerateResult`."""
+    """One score in [0, 1] per prefix asked for, in that order."""
 
     scores: tuple[float, ...]
-    prompt_tokens: int
-    cached_tokens: int
+    usage: Usage
 
 
 Request: TypeAlias = GenerateRequest | ScoreRequest
@@ -191,11 +203,15 @@ Result: TypeAlias = GenerateResult | ScoreResult
 
 
 class RuntimeFailure(Exception):
-    """A runtime could not answer a request. ``request`` is the one concerned, None where it is all of them."""
+    """A runtime could not answer a request. ``request`` is the one concerned, None where it is all of them.
 
-    def __init__(self, message: str, *, request: Request | None = None) -> None:
+    ``usage`` is what it took all the same, as far as that is known.
+    """
+
+    def __init__(self, message: str, *, request: Request | None = None, usage: Usage = Usage()) -> None:
         super().__init__(message)
         self.request = request
+        self.usage = usage
 
 
 class RetryableError(RuntimeFailure):
@@ -225,9 +241,21 @@ def failure_concerning(failure: RuntimeFailure, request: Request) -> RuntimeFail
     """
     kinds = (ServerUnreachable, RetryableError, RequestRejected, RequestAborted, RuntimeGone)
     kind = next((kind for kind in kinds if isinstance(failure, kind)), RuntimeFailure)
-    told = kind(str(failure), request=request)
+    told = kind(str(failure), request=request, usage=failure.usage if failure.request in (None, request) else Usage())
     told.__cause__ = failure
     return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSize:
+    """What makes a model's tokens expensive.
+
+    ``parameters`` are those that a token is multiplied with: all but the input embedding, and of experts those that
+    a token passes through. ``attention_width`` is the sum over layers of heads times their dimension.
+    """
+
+    parameters: int
+    attention_width: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +266,8 @@ class Capabilities:
     is in the batch; ``aborts`` when `Runtime.abort` frees resources at once; ``largest_batch`` is the number
     of requests that are useful in flight; ``output_rows`` the width of the model's output (the vocabulary,
     or the rows of a reward head), None if unknown; ``reward_format`` the name of the format its reward model
-    was trained with, None if it does not say; ``architecture`` the model's class, None if unknown.
+    was trained with, None if it does not say; ``architecture`` the model's class, ``size`` what its tokens cost, and
+    ``fingerprint`` what tells its weights from others, each None if unknown.
     """
 
     model: str
@@ -248,6 +277,8 @@ class Capabilities:
     output_rows: int | None = None
     reward_format: str | None = None
     architecture: str | None = None
+    size: ModelSize | None = None
+    fingerprint: str | None = None
 
 
 Deliver: TypeAlias = Callable[[Request, Result | RuntimeFailure], None]

@@ -20,6 +20,7 @@ from runtimes.base import (
     RuntimeGone,
     ScoreRequest,
     ScoreResult,
+    Usage,
 )
 
 __all__ = ["FunctionReward", "RewardFunction"]
@@ -95,7 +96,7 @@ class FunctionReward:
                     message = f"{self!r} gave {len(scores)} scores for {len(steps)} steps"
                     deliver(request, RequestRejected(message, request=request))
                 else:
-                    deliver(request, ScoreResult(scores=wanted, prompt_tokens=0, cached_tokens=0))
+                    deliver(request, ScoreResult(scores=wanted, usage=Usage()))
                 return
             deliver(request, RequestAborted("aborted", request=request))
         except Exception as error:  # noqa: BLE001 - the function is anybody's code; its error is this node's

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
+from anyio import to_thread
 
 from runtimes.base import (
     Capabilities,
@@ -25,9 +26,12 @@ from runtimes.base import (
     ScoreRequest,
     ScoreResult,
     TokenLabels,
+    Usage,
     failure_concerning,
 )
 from runtimes.http import JsonSession, split_addresses
+from runtimes.model_files import find_model, read_model_config, weights_fingerprint
+from runtimes.model_size import model_size
 from runtimes.opening import SharedOpening
 from runtimes.pool import RuntimePool
 
@@ -94,24 +98,29 @@ class OpenAIRuntime(SharedOpening):
     async def _open(self) -> Capabilities:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._session)
-            first, owner, self._context_length = await self._first_model()
+            first, root, owner, self._context_length = await self._first_model()
             self._stack = stack.pop_all()
+        directory = await to_thread.run_sync(find_model, root)
         return Capabilities(
             model=self._model or first,
             honours_seeds=owner == _HONOURS_SEEDS if self._seeds is None else self._seeds,
             aborts=True,
             largest_batch=self._largest_batch,
+            size=model_size(await to_thread.run_sync(read_model_config, directory)),
+            fingerprint=await to_thread.run_sync(weights_fingerprint, directory),
         )
 
     async def _close(self) -> None:
         await self._stack.aclose()
 
-    async def _first_model(self) -> tuple[str, str, int | None]:
-        """The name of a model on the server, who the server says owns it, and its context where it says so."""
+    async def _first_model(self) -> tuple[str, str, str, int | None]:
+        """The name of a model on the server, where it is from, who owns it, and its context, as the server says."""
         try:
             model = (await self._session.get("/models"))["data"][0]
             length = model.get("max_model_len")
-            return str(model["id"]), str(model.get("owned_by")), None if length is None else int(length)
+            name = str(model["id"])
+            root, owner = str(model.get("root") or name), str(model.get("owned_by"))
+            return name, root, owner, None if length is None else int(length)
         except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
             raise RuntimeGone(f"{self.address} lists no models; {_ENDING}") from error
         except RuntimeGone as failure:
@@ -204,8 +213,8 @@ class OpenAIRuntime(SharedOpening):
                     score, tokens, cached = await self._score_after(read.full_text(), request)
                     scores.append(score)
                     new += tokens - cached
-                cached_tokens = max(tokens - new, 0)
-                deliver(request, ScoreResult(scores=tuple(scores), prompt_tokens=tokens, cached_tokens=cached_tokens))
+                usage = Usage(prompt_tokens=tokens, cached_tokens=max(tokens - new, 0))
+                deliver(request, ScoreResult(scores=tuple(scores), usage=usage))
                 return
             deliver(request, RequestAborted("aborted", request=request))
         except RuntimeFailure as failure:
@@ -278,10 +287,12 @@ def _read_completions(answer: Any, group: Sequence[GenerateRequest], *, shortene
         GenerateResult(
             prefix=request.prefix.extend(text),
             finish=_finish_reason(choice, request, shortened=shortened),
-            prompt_tokens=prompt,
-            # The prompt was computed once for all of them.
-            cached_tokens=cached if index == 0 else prompt,
-            generated_tokens=each + (index < rest),
+            usage=Usage(
+                prompt_tokens=prompt,
+                # The prompt was computed once for all of them.
+                cached_tokens=cached if index == 0 else prompt,
+                generated_tokens=each + (index < rest),
+            ),
         )
         for index, (request, (text, choice)) in enumerate(zip(group, told, strict=True))
     ]

@@ -12,7 +12,7 @@ import random
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self
@@ -34,6 +34,7 @@ from runtimes.base import (
     RuntimeFailure,
     ScoreRequest,
     ScoreResult,
+    Usage,
 )
 
 __all__ = ["Faults", "ServerModel", "SimulatedRuntime"]
@@ -90,6 +91,7 @@ class _Work:
     outcome: Result | RuntimeFailure | None
     ended: bool = False
     in_batch: bool = False
+    begun: float = 0.0
 
 
 class SimulatedRuntime:
@@ -149,7 +151,7 @@ class SimulatedRuntime:
             return
         for request in requests:
             if (work := self._work.get(request)) is not None:
-                self._end(work, RequestAborted("aborted", request=request))
+                self._end(work, RequestAborted("aborted", request=request, usage=self._usage_so_far(work)))
         self._arrived.set()
 
     async def _serve(self, requests: Sequence[Request], deliver: Deliver) -> None:
@@ -179,6 +181,7 @@ class SimulatedRuntime:
             work = self._waiting.popleft()
             if not work.ended:
                 work.in_batch = True
+                work.begun = self._progress
                 self._live += 1
                 heapq.heappush(self._batch, (self._progress + work.steps, next(self._numbers), work))
         if not self._batch:
@@ -198,6 +201,13 @@ class SimulatedRuntime:
             if not work.ended:
                 self._end(work, work.outcome)
 
+    def _usage_so_far(self, work: _Work) -> Usage:
+        """What a request has taken that is not done."""
+        if not work.in_batch or not isinstance(work.outcome, (GenerateResult, ScoreResult)):
+            return Usage()
+        drawn = min(work.outcome.usage.generated_tokens, int(self._progress - work.begun))
+        return replace(work.outcome.usage, generated_tokens=drawn)
+
     def _leave(self, work: _Work) -> None:
         work.ended = True
         self._live -= work.in_batch
@@ -215,8 +225,8 @@ class SimulatedRuntime:
         if fault is not None or self._faulty.random() < self._faults.lost:
             return _Work(request, call, 1.0, fault)
         outcome = self._write(request) if isinstance(request, GenerateRequest) else self._judge(request)
-        steps = outcome.generated_tokens if isinstance(outcome, GenerateResult) else 1
-        new_tokens = outcome.prompt_tokens - outcome.cached_tokens
+        steps = max(outcome.usage.generated_tokens, 1)
+        new_tokens = outcome.usage.prompt_tokens - outcome.usage.cached_tokens
         prefill = new_tokens * self._server.prefill_seconds / self._server.step_seconds
         return _Work(request, call, steps + prefill, outcome)
 
@@ -252,15 +262,13 @@ class SimulatedRuntime:
         return GenerateResult(
             prefix=request.prefix.extend(text),
             finish=finish,
-            prompt_tokens=prompt,
-            cached_tokens=cached,
-            generated_tokens=tokens,
+            usage=Usage(prompt_tokens=prompt, cached_tokens=cached, generated_tokens=tokens),
         )
 
     def _judge(self, request: ScoreRequest) -> ScoreResult:
         prompt, cached = self._prompt_tokens(request.prefix)
         scores = tuple(random.Random(b"score" + self._digest(prefix)).random() for prefix in request.reads)
-        return ScoreResult(scores=scores, prompt_tokens=prompt, cached_tokens=cached)
+        return ScoreResult(scores=scores, usage=Usage(prompt_tokens=prompt, cached_tokens=cached))
 
     def _source(self, purpose: str, request: GenerateRequest) -> random.Random:
         drawn = request.seed if request.temperature > 0 else 0

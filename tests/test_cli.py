@@ -12,6 +12,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from asyncsearch import ProblemResult, read_results
+
 REFERENCE_YAML = """\
 temperature: 1.0 # sample temperature
 max_step_tokens: 256
@@ -54,7 +56,7 @@ def test_solve_compares_four_rows(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
-    lines: list[list[dict[str, object]]] = []
+    results: list[list[ProblemResult]] = []
     for number, extra in enumerate((["--in-flight", "7"], [], ["--seed", "1"])):
         out = f"run{number}"
         done = command(
@@ -62,12 +64,9 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
             cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        records = [orjson.loads(line) for line in (tmp_path / out / "results.jsonl").read_bytes().splitlines()]
-        for record in records:
-            del record["seconds"]
-        lines.append(records)
-    assert lines[0] == lines[1]
-    assert lines[0] != lines[2]
+        results.append([result.without_times() for result in read_results(tmp_path / out)])
+    assert results[0] == results[1]
+    assert results[0] != results[2]
 
 
 def test_the_references_yaml_works(tmp_path: Path) -> None:

@@ -29,12 +29,22 @@ from asyncsearch.journal import NodeRecords, read_journal
 from asyncsearch.journal.blocks import MAGIC, BlockReader, BlockWriter
 from asyncsearch.journal.records import Began, Failed, Generated, Record, Scored, pack, unpack
 from asyncsearch.lock import locked
-from runtimes.base import Deliver, FinishReason, GenerateRequest, Request, Result, RuntimeFailure, ScoreRequest
+from asyncsearch.scheduler import Cost
+from runtimes.base import Deliver, FinishReason, GenerateRequest, Request, Result, RuntimeFailure, ScoreRequest, Usage
 from runtimes.simulated import Faults, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
 paths = st.lists(st.integers(0, 300), max_size=6).map(tuple)
 counts = st.integers(0, 2**20)
+usages = st.builds(
+    lambda new, cached, generated: Usage(prompt_tokens=new + cached, cached_tokens=cached, generated_tokens=generated),
+    counts,
+    counts,
+    counts,
+)
+wasted = st.lists(usages, max_size=2).map(tuple)
+seconds = counts.map(lambda milliseconds: milliseconds / 1000)
+costs = st.builds(Cost, usage=usages, failed=wasted, aborted=wasted, queue_seconds=seconds, runtime_seconds=seconds)
 records = st.one_of(
     st.builds(Began, counts, st.text(), st.text(), st.none() | st.text()),
     st.builds(
@@ -44,12 +54,10 @@ records = st.one_of(
         st.text(),
         st.none() | st.lists(counts).map(tuple),
         st.sampled_from(FinishReason),
-        counts,
-        counts,
-        counts,
+        costs,
     ),
-    st.builds(Scored, counts, paths, st.lists(st.floats(0, 1)).map(tuple), counts),
-    st.builds(Failed, counts, paths, st.text()),
+    st.builds(Scored, counts, paths, st.lists(st.floats(0, 1)).map(tuple), costs),
+    st.builds(Failed, counts, paths, st.text(), costs),
 )
 
 
@@ -191,7 +199,14 @@ def journal_of(path: Path) -> dict[str, dict[tuple[int, ...], NodeRecords]]:
 def told(path: Path) -> list[tuple[object, ...]]:
     """Results but for times, and for what happened to be cached."""
     return [
-        (result.id, result.answer, result.correct, result.candidates, result.error, result.tokens.generated)
+        (
+            result.id,
+            result.answer,
+            result.correct,
+            result.candidates,
+            result.error,
+            result.accounts.policy.generated_tokens,
+        )
         for result in read_results(path)
     ]
 
@@ -231,7 +246,7 @@ def test_a_finished_run_asks_nothing_more(tmp_path: Path) -> None:
     second = run(tmp_path / "run", again, resume=True)
     assert not again.draws
     assert not again.scored
-    assert (second.solved, second.correct, second.tokens) == (first.solved, first.correct, first.tokens)
+    assert (second.solved, second.correct, second.accounts) == (first.solved, first.correct, first.accounts)
 
 
 def test_a_dataset_may_grow_at_its_end(tmp_path: Path) -> None:

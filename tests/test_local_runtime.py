@@ -121,11 +121,11 @@ async def test_continuing_a_generated_prefix_equals_starting_afresh(policy_direc
         assert "Step 2" not in first.text
         follow = GenerateRequest(prefix=first.prefix, seed=8, max_new_tokens=60)
         continued = (await generate(runtime, [follow]))[0]
-    assert continued.cached_tokens == continued.prompt_tokens - 1, "the prefix was computed again"
+    assert continued.usage.cached_tokens == continued.usage.prompt_tokens - 1, "the prefix was computed again"
     async with LocalRuntime(policy_directory) as runtime:
         fresh = prompt(0).extend(first.text, first.prefix.token_ids)
         anew = (await generate(runtime, [GenerateRequest(prefix=fresh, seed=8, max_new_tokens=60)]))[0]
-    assert anew.cached_tokens == 0
+    assert anew.usage.cached_tokens == 0
     assert (anew.text, anew.prefix.token_ids) == (continued.text, continued.prefix.token_ids)
 
 
@@ -134,8 +134,8 @@ async def test_forks_compute_their_prefix_once(policy_directory: Path) -> None:
     requests = [GenerateRequest(prefix=prefix, seed=seed, max_new_tokens=5) for seed in range(8)]
     async with LocalRuntime(policy_directory) as runtime:
         results = await generate(runtime, requests)
-    new = [result.prompt_tokens - result.cached_tokens for result in results]
-    assert new[0] == results[0].prompt_tokens
+    new = [result.usage.prompt_tokens - result.usage.cached_tokens for result in results]
+    assert new[0] == results[0].usage.prompt_tokens
     assert new[1:] == [1] * 7
 
 
@@ -148,7 +148,7 @@ async def test_limits_and_stops(policy_directory: Path) -> None:
                 GenerateRequest(prefix=prompt(0), seed=0, max_new_tokens=300, temperature=0.0),
             ],
         )
-        assert (cut.finish, cut.generated_tokens) == (FinishReason.LENGTH, 3)
+        assert (cut.finish, cut.usage.generated_tokens) == (FinishReason.LENGTH, 3)
         assert ended.finish is FinishReason.END
         assert "The answer is: " in ended.text
         (inside,) = await generate(runtime, [sample(0, 0, temperature=0.0, stop=("he answer",))])
@@ -194,7 +194,7 @@ async def test_only_the_new_step_is_scored(reward_directory: Path) -> None:
         (first,) = await score(runtime, [score_request(two, 2)])
         (second,) = await score(runtime, [score_request(three, 1)])
         (again,) = await score(runtime, [score_request(steps_prefix(0, STEPS), 3)])
-    assert second.cached_tokens == first.prompt_tokens
+    assert second.usage.cached_tokens == first.usage.prompt_tokens
     assert again.scores == first.scores + second.scores, "one by one or all at once, the scores are the same"
 
 

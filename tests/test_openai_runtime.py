@@ -75,7 +75,7 @@ async def test_what_does_not_fit_the_context_is_shortened(policy_directory: Path
         hopeless = GenerateRequest(prefix=Prefix(long * 3), seed=0, max_new_tokens=1024)
         await runtime.generate([fits, full, hopeless], outcomes.deliver)
     assert outcomes.generated(fits).finish is FinishReason.END
-    assert outcomes.generated(full).prompt_tokens + outcomes.generated(full).generated_tokens <= 512
+    assert outcomes.generated(full).usage.prompt_tokens + outcomes.generated(full).usage.generated_tokens <= 512
     assert isinstance(outcomes[hopeless], RequestRejected)
 
 
@@ -106,7 +106,7 @@ async def test_samples_of_one_prompt_can_be_asked_for_at_once(policy_directory: 
     results = [outcomes.generated(request) for request in requests]
     assert len(server.prompts) == 1
     assert len({result.text for result in results}) > 1
-    assert sum(result.prompt_tokens - result.cached_tokens for result in results) == len(server.prompts[0])
+    assert sum(result.usage.prompt_tokens - result.usage.cached_tokens for result in results) == len(server.prompts[0])
     with pytest.raises(ValueError, match="not both"):
         OpenAIRuntime(server.address, seeds=True, n_sampling=True)
 

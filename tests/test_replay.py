@@ -42,10 +42,10 @@ def test_a_replay_is_the_run(tmp_path: Path, strategy: Strategy) -> None:
     assert (found.unfinished, found.differing) == ((), ())
     written = {result.id: result for result in read_results(tmp_path / "run")}
     for result in found.results:
-        assert (result.candidates, result.answer, result.tokens, result.correct) == (
+        assert (result.candidates, result.answer, result.accounts.peak_tokens, result.correct) == (
             written[result.id].candidates,
             written[result.id].answer,
-            written[result.id].tokens,
+            written[result.id].accounts.peak_tokens,
             written[result.id].correct,
         )
 

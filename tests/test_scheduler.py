@@ -24,6 +24,7 @@ from runtimes.base import (
     RuntimeGone,
     ScoreRequest,
     TokenLabels,
+    Usage,
 )
 from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import Deadlock, run_virtual
@@ -112,7 +113,7 @@ def test_each_request_settles_once_under_random_cancellation(
                     try:
                         result = await scheduler.generate(request(number), order=number)
                         outcome = "result"
-                        assert result.generated_tokens > 0
+                        assert result.usage.generated_tokens > 0
                     except RuntimeFailure:
                         outcome = "failure"
                 outcomes.append(outcome)
@@ -151,9 +152,7 @@ class Prompt(SimulatedRuntime):
             result = GenerateResult(
                 prefix=sent.prefix.extend("x"),
                 finish=FinishReason.END,
-                prompt_tokens=1,
-                cached_tokens=0,
-                generated_tokens=1,
+                usage=Usage(prompt_tokens=1, generated_tokens=1),
             )
             deliver(sent, RequestRejected("no", request=sent) if self.fails and sent.seed % 2 else result)
 
@@ -343,8 +342,8 @@ def test_both_lanes_overlap_and_count_tokens() -> None:
             generated = await scheduler.generate(request(), order=0)
             scored = await scheduler.score(score, order=0)
             statistics = scheduler.statistics()
-            assert statistics.generate.generated_tokens == generated.generated_tokens
-            assert statistics.score.prompt_tokens == scored.prompt_tokens
+            assert statistics.generate.generated_tokens == generated.usage.generated_tokens
+            assert statistics.score.prompt_tokens == scored.usage.prompt_tokens
             assert statistics.score.settled == 1
             assert 0 < statistics.score.idle_seconds < anyio.current_time()
 
@@ -375,9 +374,7 @@ def test_a_slow_request_holds_up_no_fast_one() -> None:
                     GenerateResult(
                         prefix=sent.prefix.extend("x"),
                         finish=FinishReason.END,
-                        prompt_tokens=1,
-                        cached_tokens=0,
-                        generated_tokens=1,
+                        usage=Usage(prompt_tokens=1, generated_tokens=1),
                     ),
                 )
 

@@ -27,6 +27,7 @@ from runtimes.base import (
     RuntimeFailure,
     ScoreRequest,
     ScoreResult,
+    Usage,
 )
 from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
@@ -167,9 +168,7 @@ class Scripted(SimulatedRuntime):
                 GenerateResult(
                     prefix=sent.prefix.extend(text),
                     finish=finish,
-                    prompt_tokens=1,
-                    cached_tokens=0,
-                    generated_tokens=10,
+                    usage=Usage(prompt_tokens=1, generated_tokens=10),
                 ),
             )
 
@@ -177,7 +176,7 @@ class Scripted(SimulatedRuntime):
         for sent in requests:
             text = sent.prefix.text.strip().removesuffix(" ки")
             score = next(score for step, score in self.scores.items() if step.strip() == text)
-            deliver(sent, ScoreResult(scores=(score,), prompt_tokens=1, cached_tokens=0))
+            deliver(sent, ScoreResult(scores=(score,), usage=Usage(prompt_tokens=1)))
 
 
 def test_rebase_golden_tree() -> None:

@@ -98,8 +98,8 @@ async def test_a_prefix_is_computed_once_for_all_its_forks(policy_directory: Pat
         results = [result for result in outcomes.values() if isinstance(result, GenerateResult)]
         assert len(results) == 16
         assert len(server.prompts) == 17  # one more, ahead of the others
-        prompt = results[0].prompt_tokens
-        assert sum(result.prompt_tokens - result.cached_tokens for result in results) == prompt + 16
+        prompt = results[0].usage.prompt_tokens
+        assert sum(result.usage.prompt_tokens - result.usage.cached_tokens for result in results) == prompt + 16
         # What continues a generation is held by the server already.
         await runtime.generate([generate_request(results[0].prefix, seed) for seed in range(4)], outcomes.deliver)
         assert len(server.prompts) == 21
@@ -148,7 +148,7 @@ async def test_what_does_not_fit_the_context_is_shortened(policy_directory: Path
     result = outcomes[request]
     assert isinstance(result, GenerateResult)
     assert result.finish is FinishReason.CONTEXT
-    assert result.generated_tokens == 512 - (PROMPT_LIMIT - 1)
+    assert result.usage.generated_tokens == 512 - (PROMPT_LIMIT - 1)
 
 
 async def test_one_bad_text_fails_alone(policy_directory: Path) -> None:

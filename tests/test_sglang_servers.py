@@ -161,7 +161,9 @@ async def test_a_search_finds_prefixes_cached_and_scores_new_steps_alone(pair: P
     runs = await solve_dataset(problems, strategies, policy=sglang_servers(pair.policy), reward=reward)
     assert [run.solved for run in runs] == [len(problems)] * 2
     inner = [node for tree in trees for node in tree.nodes() if node.depth > 1]
-    assert sum(node.cached_tokens for node in inner) >= 0.9 * sum(node.prompt_tokens for node in inner)
+    assert sum(node.policy.usage.cached_tokens for node in inner) >= 0.9 * sum(
+        node.policy.usage.prompt_tokens for node in inner
+    )
 
     # Every token of a tree is computed once, but for the one before what is read.
     tokens = PrefixTokens(TextCodec(AutoTokenizer.from_pretrained(reward_directory)))
@@ -205,7 +207,7 @@ async def test_a_converted_reward_head_scores_as_the_reference_does(two_row_head
         expected = reference_scores(two_row_head, text)[0, tokens.read_positions(request.reads)]
         assert outcomes.scored(request).scores == pytest.approx(expected.tolist(), abs=1e-4)
     step = outcomes.scored(deeper)
-    assert step.prompt_tokens - step.cached_tokens <= len(tokens.of_segment(deeper.prefix)) + 1
+    assert step.usage.prompt_tokens - step.usage.cached_tokens <= len(tokens.of_segment(deeper.prefix)) + 1
 
 
 async def test_leaving_a_problem_aborts_its_requests(pair: Pair) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncsearch.rewards import REWARD_FORMATS
-from asyncsearch.scheduler import open_scheduler
+from asyncsearch.scheduler import Cost, open_scheduler
 from asyncsearch.step_scores import ScoredSteps, StepScores
 from runtimes.base import Deliver, Request, RequestRejected, RuntimeFailure, ScoreRequest
 from runtimes.simulated import SimulatedRuntime
@@ -50,7 +50,7 @@ def test_each_step_is_scored_once(solutions: list[list[str]], delays: list[float
 
     async def ask(scores: StepScores, index: int) -> None:
         await anyio.sleep(delays[index])
-        found[index] = await scores.score(scores.opening, solutions[index])
+        found[index] = await scores.score(scores.opening, solutions[index], cost=Cost())
 
     async def main() -> None:
         async with open_scheduler(runtime, runtime) as scheduler:
@@ -82,12 +82,12 @@ def test_giving_up_leaves_the_others_their_scores(patience: float) -> None:
 
             async def impatient() -> None:
                 with anyio.move_on_after(patience):
-                    await scores.score(scores.opening, ["a", "b"])
+                    await scores.score(scores.opening, ["a", "b"], cost=Cost())
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(impatient)
                 await anyio.lowlevel.checkpoint()
-                kept.append(await scores.score(scores.opening, ["a"]))
+                kept.append(await scores.score(scores.opening, ["a"], cost=Cost()))
 
     run_virtual(main)
     assert len(kept[0].scores) == 1
@@ -103,7 +103,7 @@ def test_a_refusal_is_that_of_all_who_wait_for_the_same_text() -> None:
 
             async def ask(steps: list[str]) -> None:
                 try:
-                    await scores.score(scores.opening, steps)
+                    await scores.score(scores.opening, steps, cost=Cost())
                     outcomes.append("scored")
                 except RuntimeFailure as failure:
                     outcomes.append(str(failure))

@@ -16,7 +16,7 @@ from asyncsearch.answers.grading import Grader
 from asyncsearch.cli.console import out
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.evaluation import Evaluation, evaluate
-from asyncsearch.report.table import evaluation_json, evaluation_table
+from asyncsearch.report.table import accounts_table, evaluation_json, evaluation_table
 from asyncsearch.results import read_config, read_results
 
 __all__ = ["evaluate_command"]
@@ -46,10 +46,9 @@ def evaluate_command(
             counts += f", {found.ungraded} without a reference"
         if found.grading_gave_up:
             counts += f", {found.grading_gave_up} pairs of answers took too long to compare and count as different"
-        out.print(
-            f"{counts}; {found.tokens.generated:,} tokens by the policy, {found.tokens.reward:,} by the reward model\n",
-            highlight=False,
-        )
+        out.print(accounts_table(found.accounts))
+        held = f"at most {found.accounts.peak_tokens:,} tokens held for one problem"
+        out.print(f"{counts}; {found.seconds:,.1f} seconds; {held}\n", highlight=False)
 
 
 async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:

@@ -14,7 +14,7 @@ from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.replay import Replay, replay
-from asyncsearch.report.table import evaluation_table
+from asyncsearch.report.table import accounts_table, evaluation_table
 
 __all__ = ["replay_command"]
 
@@ -48,8 +48,7 @@ def replay_command(
     chosen = found.options.vote_for(found.strategy)
     words = f"{len(found.results)} problems replayed; with {chosen} vote and {found.options.aggregation} scores "
     out.print(Text(f"{words}{correct} of {graded} right"))
-    tokens = evaluation.tokens
-    out.print(Text(f"{tokens.generated:,} tokens by the policy, {tokens.reward:,} by the reward model"))
+    out.print(accounts_table(evaluation.accounts))
     if found.unfinished:
         out.print(Text(f"{len(found.unfinished)} problems are not finished, and left out"))
     if found.differing:

@@ -24,7 +24,7 @@ from asyncsearch.errors import JournalError
 
 __all__ = ["MAGIC", "BlockReader", "BlockWriter"]
 
-MAGIC = b"asyncsearch journal 1\n"
+MAGIC = b"asyncsearch journal 2\n"
 
 _HEADER = struct.Struct("<III")
 _CHECKED = struct.Struct("<QII")

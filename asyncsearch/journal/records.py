@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import ormsgpack
 
-from runtimes.base import FinishReason
+from asyncsearch.scheduler.cost import Cost
+from runtimes.base import FinishReason, Usage
 
 __all__ = ["Began", "Failed", "Generated", "Path", "Record", "Scored", "pack", "unpack"]
 
@@ -38,30 +39,28 @@ class Generated(NamedTuple):
     text: str
     token_ids: tuple[int, ...] | None
     finish: FinishReason
-    prompt_tokens: int
-    cached_tokens: int
-    generated_tokens: int
+    cost: Cost
 
 
 class Scored(NamedTuple):
-    """What the reward model said of a node: a score per step, and how many tokens it computed for that."""
+    """What the reward model said of a node: a score per step."""
 
     search: int
     path: Path
     scores: tuple[float, ...]
-    tokens: int
+    cost: Cost
 
 
 class Failed(NamedTuple):
-    """A node that could not be generated or scored, and why."""
+    """A node that could not be generated or scored, why, and what it took."""
 
     search: int
     path: Path
     error: str
+    cost: Cost
 
 
 Record: TypeAlias = Began | Generated | Scored | Failed
-_KINDS: dict[type, int] = {Began: _BEGAN, Scored: _SCORED, Failed: _FAILED}
 
 
 def pack(records: Iterable[Record]) -> bytes:
@@ -82,25 +81,59 @@ def unpack(payload: bytes) -> list[Record]:
 
 
 def _to_list(record: Record) -> tuple[Any, ...]:
-    if isinstance(record, Generated):
-        search, path, text, token_ids, finish, prompt, cached, generated = record
-        values = (_GENERATED, search, path, text, _FINISHES.index(finish), prompt - cached, cached, generated)
-        return values if token_ids is None else (*values, token_ids)
-    return (_KINDS[type(record)], *record)
+    match record:
+        case Generated(search, path, text, token_ids, finish, cost):
+            values = (_GENERATED, search, path, text, _FINISHES.index(finish), *_cost_to_list(cost))
+            return values if token_ids is None else (*values, token_ids)
+        case Scored(search, path, scores, cost):
+            return (_SCORED, search, path, scores, *_cost_to_list(cost))
+        case Failed(search, path, error, cost):
+            return (_FAILED, search, path, error, *_cost_to_list(cost))
+        case Began():
+            return (_BEGAN, *record)
 
 
 def _from_list(kind: int, search: int, *values: Any) -> Record:
     if kind == _GENERATED:
-        path, text, finish, new, cached, generated, *token_ids = values
+        path, text, finish, usage, queued, served, wasted, *token_ids = values
         ids = tuple(token_ids[0]) if token_ids else None
-        return Generated(search, tuple(path), text, ids, _FINISHES[finish], new + cached, cached, generated)
+        cost = _cost_from_list(usage, queued, served, wasted)
+        return Generated(search, tuple(path), text, ids, _FINISHES[finish], cost)
     if kind == _SCORED:
-        path, scores, tokens = values
-        return Scored(search, tuple(path), tuple(scores), tokens)
+        path, scores, usage, queued, served, wasted = values
+        return Scored(search, tuple(path), tuple(scores), _cost_from_list(usage, queued, served, wasted))
     if kind == _FAILED:
-        path, error = values
-        return Failed(search, tuple(path), error)
+        path, error, usage, queued, served, wasted = values
+        return Failed(search, tuple(path), error, _cost_from_list(usage, queued, served, wasted))
     if kind == _BEGAN:
         problem, text, answer = values
         return Began(search, problem, text, answer)
     raise ValueError(f"unknown kind {kind}")
+
+
+def _cost_to_list(cost: Cost) -> tuple[Any, ...]:
+    """Tokens (those of a prompt that were new, not all), milliseconds in the queue and with the runtime, waste."""
+    failed, aborted = cost.failed, cost.aborted
+    wasted = (tuple(map(_usage_to_list, failed)), tuple(map(_usage_to_list, aborted))) if failed or aborted else None
+    queued, served = round(cost.queue_seconds * 1000), round(cost.runtime_seconds * 1000)
+    return (_usage_to_list(cost.usage), queued, served, wasted)
+
+
+def _cost_from_list(usage: Any, queued: int, served: int, wasted: Any) -> Cost:
+    failed, aborted = wasted or ((), ())
+    return Cost(
+        usage=_usage_from_list(usage),
+        failed=tuple(map(_usage_from_list, failed)),
+        aborted=tuple(map(_usage_from_list, aborted)),
+        queue_seconds=queued / 1000,
+        runtime_seconds=served / 1000,
+    )
+
+
+def _usage_to_list(usage: Usage) -> tuple[int, int, int]:
+    return (usage.prompt_tokens - usage.cached_tokens, usage.cached_tokens, usage.generated_tokens)
+
+
+def _usage_from_list(values: Any) -> Usage:
+    new, cached, generated = values
+    return Usage(prompt_tokens=new + cached, cached_tokens=cached, generated_tokens=generated)

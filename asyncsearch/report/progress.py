@@ -48,7 +48,7 @@ class Progress:
             done += 1
             graded += result.correct is not None
             correct += bool(result.correct)
-            tokens += result.tokens.generated
+            tokens += result.accounts.policy.generated_tokens
             accuracy = f"{Accuracy(correct, graded).value:.1%} right" if graded else "not graded"
             if self._bars is not None and task is not None:
                 self._bars.update(task, completed=done, accuracy=accuracy, tokens=f"{tokens:,} tokens")

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import TextType
 
+from asyncsearch.accounting import Accounts
 from asyncsearch.comparison import Row
 from asyncsearch.evaluation import Accuracy, Evaluation
 
-__all__ = ["comparison_table", "evaluation_json", "evaluation_table"]
+__all__ = ["accounts_table", "comparison_table", "evaluation_json", "evaluation_table"]
+
+_LONG = 1_000_000
+"""From here on numbers are shortened."""
 
 
 def comparison_table(rows: Sequence[Row], *, title: str) -> Table:
-    """Rows side by side: accuracy with its 95 % interval, tokens of both models, seconds."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)  # fits a terminal of 80 columns
+    """Rows side by side: accuracy with its 95 % interval, tokens and operations of both models, seconds."""
+    # It fits a terminal of 80 columns.
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("method")
-    for heading in ("accuracy", "95 % interval", "policy\ntokens", "reward\ntokens", "seconds"):
+    for heading in ("accuracy", "95 %\ninterval", "policy\ntokens", "reward\ntokens", "FLOPs", "seconds"):
         table.add_column(heading, justify="right")
     with_failures = any(row.failed for row in rows)
     if with_failures:
@@ -27,8 +33,9 @@ def comparison_table(rows: Sequence[Row], *, title: str) -> Table:
     for row in rows:
         cells = [row.name, "-", "-"]
         if row.accuracy is not None:
-            cells[1:] = _percent(row.accuracy.value), _interval(row.accuracy)
-        cells += [f"{row.policy_tokens:,}", f"{row.reward_tokens:,}", f"{row.seconds:.1f}"]
+            low, high = row.accuracy.interval()
+            cells[1:] = _percent(row.accuracy.value), f"{100 * low:.0f}-{high:.0%}"
+        cells += [_count(row.policy_tokens), _count(row.reward_tokens), _flops(row.flops), _seconds(row.seconds)]
         table.add_row(*cells, *([str(row.failed)] if with_failures else []))
     return table
 
@@ -46,16 +53,15 @@ def evaluation_table(evaluation: Evaluation, *, title: TextType) -> Table:
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The same as a JSON value: counts, tokens, and one record per vote."""
+    """The same as a JSON value: counts, accounts, and one record per vote."""
     return {
         "solved": evaluation.solved,
         "failed": evaluation.failed,
         "ungraded": evaluation.ungraded,
         "grading_gave_up": evaluation.grading_gave_up,
-        "policy_tokens": evaluation.tokens.generated,
-        "policy_prompt_tokens": evaluation.tokens.prompt,
-        "policy_cached_tokens": evaluation.tokens.prompt_cached,
-        "reward_tokens": evaluation.tokens.reward,
+        "seconds": evaluation.seconds,
+        "accounts": asdict(evaluation.accounts),
+        "flops": evaluation.accounts.flops,
         "accuracies": [
             {
                 "vote": method.vote,
@@ -68,6 +74,31 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
             for method, accuracy in evaluation.accuracies.items()
         ],
     }
+
+
+def accounts_table(accounts: Accounts) -> Table:
+    """What both models did for a run."""
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("model")
+    for heading in ("prompt\ntokens", "cached", "generated", "wasted", "FLOPs", "queued,\nseconds", "served,\nseconds"):
+        table.add_column(heading, justify="right")
+    for name, model in (("policy", accounts.policy), ("reward", accounts.reward)):
+        tokens = (model.prompt_tokens, model.cached_tokens, model.generated_tokens, model.wasted_tokens)
+        seconds = (model.queue_seconds, model.runtime_seconds)
+        table.add_row(name, *map(_count, tokens), _flops(model.flops), *map(_seconds, seconds))
+    return table
+
+
+def _count(tokens: int) -> str:
+    return f"{tokens:,}" if tokens < _LONG else f"{tokens / 1e6:.1f}M"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < _LONG else f"{seconds:.2e}".replace("e+0", "e")
+
+
+def _flops(count: float | None) -> str:
+    return "-" if count is None else f"{count:.2e}".replace("e+", "e") if count else "0"
 
 
 def _percent(share: float) -> str:

@@ -15,15 +15,16 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from asyncsearch.scheduler.cost import Cost
 from asyncsearch.scheduler.statistics import LaneStatistics
 from runtimes.base import (
     Deliver,
-    GenerateResult,
     Request,
     Result,
     RetryableError,
     RuntimeFailure,
     RuntimeGone,
+    Usage,
     failure_concerning,
 )
 
@@ -39,6 +40,9 @@ A delivered result takes a few turns to become the next request: the node's task
 ends, the strategy resumes, and new tasks start.
 """
 
+_ABORT_SECONDS = 5.0
+"""How long a cancelled request waits for the runtime to give it up."""
+
 _BACKOFF = wait_exponential_jitter(multiplier=0.1, max=10.0, jitter=0.1)
 
 
@@ -46,14 +50,18 @@ _BACKOFF = wait_exponential_jitter(multiplier=0.1, max=10.0, jitter=0.1)
 class _Entry(Generic[RequestT, ResultT]):
     """A request on its way, once more or for the first time: queued, then ``sent``, until its waiter has gone on.
 
-    Its ``future`` is done once there is an outcome, and once the waiter is cancelled: whichever is first counts.
+    Its ``future`` is done once there is an outcome, and once the waiter is cancelled: whichever is first counts. It
+    has been queued or in flight ``since`` a moment, and ``landed`` is set where somebody waits for a late outcome.
     """
 
     order: int
     number: int
     request: RequestT
     future: asyncio.Future[ResultT]
+    cost: Cost
+    since: float
     sent: bool = False
+    landed: anyio.Event | None = None
 
     def __lt__(self, other: _Entry[RequestT, ResultT]) -> bool:
         return (self.order, self.number) < (other.order, other.number)
@@ -77,6 +85,7 @@ class _Counters:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    wasted_tokens: int = 0
     idle_seconds: float = 0.0
     idle_since: float | None = None
 
@@ -91,6 +100,7 @@ class Lane(Generic[RequestT, ResultT]):
         send: sends a batch and delivers each outcome, as `runtimes.base.Runtime.generate`.
         abort: gives up requests in flight, as `runtimes.base.Runtime.abort`.
         limit: requests in flight at most.
+        aborts: whether ``abort`` frees resources at once, so that it is worth waiting for.
         attempts: how often one request is sent at most.
     """
 
@@ -100,11 +110,13 @@ class Lane(Generic[RequestT, ResultT]):
         abort: Callable[[Sequence[Request]], Coroutine[Any, Any, None]],
         *,
         limit: int,
+        aborts: bool = False,
         attempts: int = 8,
     ) -> None:
         self.limit = limit
         self._send = send
         self._abort = abort
+        self._aborts = aborts
         self._attempts = attempts
         self._numbers = itertools.count()
         self._queue: list[_Entry[RequestT, ResultT]] = []
@@ -114,37 +126,38 @@ class Lane(Generic[RequestT, ResultT]):
         self._counters = _Counters()
         self._open = False
 
-    async def submit(self, request: RequestT, *, order: int) -> ResultT:
-        """Wait for a request's result; the lower ``order`` goes first.
+    async def submit(self, request: RequestT, *, order: int, cost: Cost) -> ResultT:
+        """Wait for a request's result; the lower ``order`` goes first. What it takes is added to ``cost``.
 
         Raises:
             RuntimeFailure: the request failed for good.
 
-        Cancellation takes the request out of the queue, or aborts it where it is in flight.
+        Cancellation takes the request out of the queue, or aborts it where it is in flight, and waits a moment to
+        hear what it has cost.
         """
         self._counters.submitted += 1
         try:
             try:
-                return await self._attempt(request, order)
+                return await self._attempt(request, order, cost)
             except RetryableError as failure:
-                return await self._retry(request, order, failure)
+                return await self._retry(request, order, cost, failure)
         except RuntimeFailure:
             self._counters.failed += 1
             raise
 
-    async def _attempt(self, request: RequestT, order: int) -> ResultT:
+    async def _attempt(self, request: RequestT, order: int, cost: Cost) -> ResultT:
         """Send a request once."""
         if not self._open:
             raise RuntimeGone("the scheduler is closed", request=request)
         future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        entry = _Entry(order, next(self._numbers), request, future)
+        entry = _Entry(order, next(self._numbers), request, future, cost, anyio.current_time())
         heapq.heappush(self._queue, entry)
         self._counters.queued += 1
         self._wake.set()
         try:
             result = await future
         except asyncio.CancelledError:
-            self._withdraw(entry)
+            await self._withdraw(entry)
             raise
         finally:
             if entry.sent:
@@ -152,13 +165,13 @@ class Lane(Generic[RequestT, ResultT]):
             else:
                 self._counters.queued -= 1
         self._counters.settled += 1
-        self._counters.prompt_tokens += result.prompt_tokens
-        self._counters.cached_tokens += result.cached_tokens
-        if isinstance(result, GenerateResult):
-            self._counters.generated_tokens += result.generated_tokens
+        cost.usage = result.usage
+        self._counters.prompt_tokens += result.usage.prompt_tokens
+        self._counters.cached_tokens += result.usage.cached_tokens
+        self._counters.generated_tokens += result.usage.generated_tokens
         return result
 
-    async def _retry(self, request: RequestT, order: int, failure: RetryableError) -> ResultT:
+    async def _retry(self, request: RequestT, order: int, cost: Cost, failure: RetryableError) -> ResultT:
         """Send a request again that failed once with ``failure``, after pauses, until it has been sent often enough."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(RetryableError),
@@ -172,7 +185,7 @@ class Lane(Generic[RequestT, ResultT]):
                 if attempt.retry_state.attempt_number == 1:  # it is behind us
                     raise failure
                 self._counters.retries += 1
-                return await self._attempt(request, order)
+                return await self._attempt(request, order, cost)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _pause(self, seconds: float) -> None:
@@ -206,6 +219,8 @@ class Lane(Generic[RequestT, ResultT]):
             for entry in [*self._queue, *self._in_flight.values()]:
                 if not entry.future.done():
                     entry.future.set_exception(RuntimeGone("the scheduler was closed", request=entry.request))
+                elif entry.landed is not None:
+                    entry.landed.set()
             self._queue.clear()
             self._in_flight.clear()
             if self._counters.idle_since is not None:
@@ -234,6 +249,7 @@ class Lane(Generic[RequestT, ResultT]):
             prompt_tokens=counted.prompt_tokens,
             cached_tokens=counted.cached_tokens,
             generated_tokens=counted.generated_tokens,
+            wasted_tokens=counted.wasted_tokens,
             idle_seconds=idle,
         )
 
@@ -251,12 +267,15 @@ class Lane(Generic[RequestT, ResultT]):
 
     def _send_queued(self, batches: TaskGroup) -> None:
         counted = self._counters
+        now = anyio.current_time()
         batch: list[_Entry[RequestT, ResultT]] = []
         while self._queue and len(self._in_flight) < self.limit:
             entry = heapq.heappop(self._queue)
             if entry.future.done():
                 continue
             entry.sent = True
+            entry.cost.queue_seconds += now - entry.since
+            entry.since = now
             counted.queued -= 1
             counted.in_flight += 1
             self._in_flight[entry.request] = entry
@@ -297,21 +316,35 @@ class Lane(Generic[RequestT, ResultT]):
         if not self._in_flight:
             self._counters.idle_since = anyio.current_time()
         self._wake.set()
+        cost = entry.cost
+        cost.runtime_seconds += anyio.current_time() - entry.since
         if entry.future.done():
-            return
-        if isinstance(outcome, RuntimeFailure):
+            cost.aborted = self._wasted(cost.aborted, outcome.usage)
+            if entry.landed is not None:
+                entry.landed.set()
+        elif isinstance(outcome, RuntimeFailure):
+            cost.failed = self._wasted(cost.failed, outcome.usage)
             entry.future.set_exception(outcome)
         else:
             entry.future.set_result(cast("ResultT", outcome))
 
-    def _withdraw(self, entry: _Entry[RequestT, ResultT]) -> None:
+    def _wasted(self, before: tuple[Usage, ...], usage: Usage) -> tuple[Usage, ...]:
+        self._counters.wasted_tokens += usage.new_tokens
+        return (*before, usage) if usage.new_tokens else before
+
+    async def _withdraw(self, entry: _Entry[RequestT, ResultT]) -> None:
         """Give up a request whose waiter was cancelled; its outcome may have come at the same moment."""
         if not entry.sent:
             self._counters.withdrawn += 1
+            entry.cost.queue_seconds += anyio.current_time() - entry.since
             return
         self._counters.aborted += 1
         if self._in_flight.get(entry.request) is entry:
+            entry.landed = anyio.Event()
             self._to_abort.append(entry.request)
             self._wake.set()
-        elif not entry.future.cancelled():
-            entry.future.exception()  # seen, so that asyncio does not complain that nobody looked
+            if self._aborts:
+                with anyio.move_on_after(_ABORT_SECONDS, shield=True):
+                    await entry.landed.wait()
+        elif not entry.future.cancelled() and entry.future.exception() is None:
+            entry.cost.aborted = self._wasted(entry.cost.aborted, entry.future.result().usage)

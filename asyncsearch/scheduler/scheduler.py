@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from asyncsearch.scheduler.cost import Cost
 from asyncsearch.scheduler.lane import Lane
 from asyncsearch.scheduler.statistics import LaneStatistics, SchedulerStatistics
 from runtimes.base import GenerateRequest, GenerateResult, Runtime, RuntimeGone, ScoreRequest, ScoreResult
@@ -28,23 +29,24 @@ class Scheduler:
         self._generate_lane = generate_lane
         self._score_lane = score_lane
 
-    async def generate(self, request: GenerateRequest, *, order: int) -> GenerateResult:
-        """Wait for a generation; requests of a lower ``order`` go first.
+    async def generate(self, request: GenerateRequest, *, order: int, cost: Cost | None = None) -> GenerateResult:
+        """Wait for a generation; requests of a lower ``order`` go first. What it takes is added to ``cost``.
 
         Raises:
             RuntimeFailure: it failed for good.
 
-        Cancellation withdraws the request, and aborts it on the runtime if it is in flight.
+        Cancellation withdraws the request. If it is in flight it is aborted on the runtime, and the call returns
+        when that has told what it has cost, or after five seconds.
         """
         if self._generate_lane is None:
             raise RuntimeGone("there is no policy", request=request)
-        return await self._generate_lane.submit(request, order=order)
+        return await self._generate_lane.submit(request, order=order, cost=cost or Cost())
 
-    async def score(self, request: ScoreRequest, *, order: int) -> ScoreResult:
+    async def score(self, request: ScoreRequest, *, order: int, cost: Cost | None = None) -> ScoreResult:
         """Wait for the scores of some steps; otherwise as `generate`."""
         if self._score_lane is None:
             raise RuntimeGone("there is no reward model", request=request)
-        return await self._score_lane.submit(request, order=order)
+        return await self._score_lane.submit(request, order=order, cost=cost or Cost())
 
     def statistics(self) -> SchedulerStatistics:
         """What both lanes have done so far."""
@@ -72,11 +74,19 @@ async def open_scheduler(
     Leaving the block cancels both lanes; requests still waiting fail with `RuntimeGone`.
     """
     generate_lane: Lane[GenerateRequest, GenerateResult] = Lane(
-        policy.generate, policy.abort, limit=policy_limit or policy.capabilities.largest_batch
+        policy.generate,
+        policy.abort,
+        limit=policy_limit or policy.capabilities.largest_batch,
+        aborts=policy.capabilities.aborts,
     )
     score_lane: Lane[ScoreRequest, ScoreResult] | None = None
     if reward is not None:
-        score_lane = Lane(reward.score, reward.abort, limit=reward_limit or reward.capabilities.largest_batch)
+        score_lane = Lane(
+            reward.score,
+            reward.abort,
+            limit=reward_limit or reward.capabilities.largest_batch,
+            aborts=reward.capabilities.aborts,
+        )
     async with anyio.create_task_group() as lanes:
         await lanes.start(generate_lane.run)
         if score_lane is not None:

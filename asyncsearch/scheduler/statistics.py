@@ -14,7 +14,8 @@ class LaneStatistics:
     Every request submitted is ``queued``, ``in_flight``, or has ended as exactly one of ``settled`` (with a
     result), ``failed``, ``withdrawn`` (cancelled while queued or waiting for a retry) or ``aborted``
     (cancelled after it was sent). ``idle_seconds`` is the time in which nothing was in flight, since the lane
-    started; token counts are those of settled requests.
+    started; token counts are those of settled requests, and ``wasted_tokens`` those that were computed for requests
+    that failed or were aborted, as far as the runtime said.
     """
 
     submitted: int = 0
@@ -32,6 +33,7 @@ class LaneStatistics:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    wasted_tokens: int = 0
     idle_seconds: float = 0.0
 
     @property

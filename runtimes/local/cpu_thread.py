@@ -34,3 +34,4 @@ async def run_on_cpu_thread(function: Callable[[], T]) -> T:
         _THREAD.set(thread)
     with anyio.CancelScope(shield=True):
         return await asyncio.get_running_loop().run_in_executor(thread, function)
+    raise AssertionError("unreachable: nothing cancels the scope")

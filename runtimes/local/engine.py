@@ -32,6 +32,7 @@ from runtimes.base import (
     RuntimeFailure,
     ScoreRequest,
     ScoreResult,
+    Usage,
 )
 from runtimes.local.cache import BatchCache, PrefixStore, Segment
 from runtimes.local.chain import Chain
@@ -164,7 +165,8 @@ class Engine:
             return
         for row in reversed(range(len(self._running))):
             if self._running[row].request in aborted:
-                self._finish(row, RequestAborted("aborted", request=self._running[row].request))
+                given_up = self._running[row]
+                self._finish(row, RequestAborted("aborted", request=given_up.request, usage=_usage_of(given_up)))
         self._drop(self._waiting, aborted)
         self._drop(self._scores_waiting, aborted)
 
@@ -244,7 +246,9 @@ class Engine:
         scores = self._read(logits, scoring.request.readout)
         if not all(map(math.isfinite, scores)):
             return RequestRejected("the model's score is not a number", request=scoring.request)
-        return ScoreResult(scores=scores, prompt_tokens=scoring.chain.length, cached_tokens=scoring.cached_tokens)
+        return ScoreResult(
+            scores=scores, usage=Usage(prompt_tokens=scoring.chain.length, cached_tokens=scoring.cached_tokens)
+        )
 
     def _read(self, logits: torch.Tensor, readout: Readout) -> tuple[float, ...]:
         logits = logits.double()
@@ -330,9 +334,7 @@ class Engine:
         return GenerateResult(
             prefix=self._codec.extended(sequence.request.prefix, text, tokens),
             finish=finish,
-            prompt_tokens=sequence.chain.length,
-            cached_tokens=sequence.cached_tokens,
-            generated_tokens=len(sequence.tokens),
+            usage=_usage_of(sequence),
         )
 
     def _keep(self, row: int, prefix: Prefix) -> None:
@@ -356,3 +358,11 @@ class Engine:
         if row < len(self._running):
             self._batch.move(len(self._running), row, last.length)
             self._running[row] = last
+
+
+def _usage_of(sequence: _Sequence) -> Usage:
+    return Usage(
+        prompt_tokens=sequence.chain.length,
+        cached_tokens=sequence.cached_tokens,
+        generated_tokens=len(sequence.tokens),
+    )

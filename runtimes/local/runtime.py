@@ -14,6 +14,8 @@ from runtimes.local.cpu_thread import run_on_cpu_thread
 from runtimes.local.engine import Engine
 from runtimes.local.heads import head_rows
 from runtimes.local.loading import SMALL_MODEL_PARAMETERS, context_length, load_model
+from runtimes.model_files import weights_fingerprint
+from runtimes.model_size import model_size
 from runtimes.opening import SharedOpening
 
 __all__ = ["LocalRuntime"]
@@ -147,12 +149,15 @@ class LocalRuntime(SharedOpening):
             cache_bytes=self._cache_bytes,
         )
         head = model.get_output_embeddings()
+        rows_of_head = None if head is None else head_rows(head)
         return Capabilities(
             model=str(self.directory),
             honours_seeds=model.dtype == torch.float64,
             aborts=True,
             largest_batch=rows,
-            output_rows=None if head is None else head_rows(head),
+            output_rows=rows_of_head,
             reward_format=getattr(config, "reward_format", None),
             architecture=next(iter(config.architectures or ()), None),
+            size=model_size(config.to_dict(), output_rows=rows_of_head),
+            fingerprint=weights_fingerprint(self.directory),
         )

@@ -12,6 +12,7 @@ from runtimes.base import (
     GenerateResult,
     RequestRejected,
     RetryableError,
+    Usage,
 )
 from runtimes.text import TextCodec
 
@@ -129,9 +130,11 @@ def read_generation(
     return GenerateResult(
         prefix=codec.extended(request.prefix, text, kept),
         finish=finish,
-        prompt_tokens=prompt,
-        cached_tokens=max(cached - extra_tokens, 0),
-        generated_tokens=_field(usage, "completion_tokens", int),
+        usage=Usage(
+            prompt_tokens=prompt,
+            cached_tokens=max(cached - extra_tokens, 0),
+            generated_tokens=_field(usage, "completion_tokens", int),
+        ),
     )
 
 
@@ -203,7 +206,12 @@ def _finished(answer: Any) -> dict[str, Any]:
     usage: dict[str, Any] = _field(answer, "meta_info", dict)
     reason = _field(usage, "finish_reason", dict)
     if reason.get("type") == "abort":  # by us, which the caller knows, or by somebody else
-        raise RetryableError(f"the server gave it up: {reason.get('message') or 'aborted'}")
+        counts = (usage.get(name) for name in ("prompt_tokens", "cached_tokens", "completion_tokens"))
+        prompt, cached, generated = (count if isinstance(count, int) else 0 for count in counts)
+        raise RetryableError(
+            f"the server gave it up: {reason.get('message') or 'aborted'}",
+            usage=Usage(prompt_tokens=prompt, cached_tokens=min(cached, prompt), generated_tokens=generated),
+        )
     return usage
 
 

@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -28,6 +28,7 @@ from runtimes.base import (
     ScoreRequest,
     ScoreResult,
     ServerUnreachable,
+    Usage,
     failure_concerning,
 )
 from runtimes.http import JsonSession
@@ -53,13 +54,14 @@ _ABORT_SECONDS = 2.0
 
 @dataclass(slots=True, eq=False)
 class _Sent:
-    """A request in flight: what the server knows it by, and a scope that is cancelled when it is given up.
+    """A request in flight: what the server knows it by, and whether it was given up.
 
-    Of a generation it is that of the task that waits; scores are asked for together, and read to the end.
+    The scope is that of the task that waits for a generation; scores are asked for together, and read to the end.
     """
 
     rid: str
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    given_up: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -185,7 +187,9 @@ class SglangRuntime(SharedOpening):
             for call in self._calls:
                 for request in requests:
                     if (sent := call.left.get(request)) is not None:
-                        sent.scope.cancel()
+                        sent.given_up = True
+                        # What it has cost by then is in the answer, which comes at once where there are aborts.
+                        sent.scope.deadline = anyio.current_time() + _ABORT_SECONDS * call.server.capabilities.aborts
                         tasks.start_soon(self._abort, sent)
 
     @asynccontextmanager
@@ -216,8 +220,8 @@ class SglangRuntime(SharedOpening):
         if isinstance(failure, ServerUnreachable):
             call.prefixes.clear()  # when it is back, it remembers nothing
         sent = call.left.get(request)
-        if sent is not None and sent.scope.cancel_called:
-            failure = RequestAborted("aborted")
+        if sent is not None and sent.given_up:
+            failure = RequestAborted("aborted", usage=failure.usage)
         call.settle(request, failure_concerning(failure, request))
 
     # Generation.
@@ -232,15 +236,20 @@ class SglangRuntime(SharedOpening):
     async def _generate_one(self, request: GenerateRequest, extra_tokens: int, call: _Call) -> None:
         if (sent := call.left.get(request)) is None:
             return
+        spent = Usage(prompt_tokens=extra_tokens)
+        if sent.given_up:
+            call.settle(request, RequestAborted("aborted", request=request, usage=spent))
+            return
         with sent.scope:
             try:
                 result = await self._generation(call.server, request, extra_tokens, sent.rid)
             except RuntimeFailure as failure:
+                failure.usage = replace(failure.usage, cached_tokens=max(failure.usage.cached_tokens - extra_tokens, 0))
                 self._fail(request, failure, call)
             else:
                 call.prefixes.add([result.prefix])
                 call.settle(request, result)
-        call.settle(request, RequestAborted("aborted", request=request))
+        call.settle(request, RequestAborted("aborted", request=request, usage=spent))
 
     async def _generation(
         self, server: Server, request: GenerateRequest, extra_tokens: int, rid: str
@@ -285,7 +294,7 @@ class SglangRuntime(SharedOpening):
     async def _read_or_split(self, scorings: Sequence[_Scoring], call: _Call) -> None:
         """Read on in one call; where that is refused, each half in one of its own, until a bad request is alone."""
         for scoring in scorings:
-            if (sent := call.left.get(scoring.request)) is not None and sent.scope.cancel_called:
+            if (sent := call.left.get(scoring.request)) is not None and sent.given_up:
                 call.settle(scoring.request, RequestAborted("aborted", request=scoring.request))
         scorings = [scoring for scoring in scorings if scoring.request in call.left]
         if not scorings:
@@ -346,9 +355,8 @@ class SglangRuntime(SharedOpening):
         if len(scoring.scores) == len(scoring.tags):
             total = len(scoring.tokens)
             cached_tokens = max(total - scoring.computed, 0)
-            call.settle(
-                request, ScoreResult(scores=tuple(scoring.scores), prompt_tokens=total, cached_tokens=cached_tokens)
-            )
+            usage = Usage(prompt_tokens=total, cached_tokens=cached_tokens)
+            call.settle(request, ScoreResult(scores=tuple(scoring.scores), usage=usage))
 
 
 def _common_beginnings(requests: Sequence[ScoreRequest], prefixes: ServerPrefixes) -> dict[Prefix, list[ScoreRequest]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from anyio import to_thread
 
 from runtimes.base import Capabilities, RequestRejected, RuntimeGone, ScoreRequest, TokenLabels
 from runtimes.http import JsonSession
+from runtimes.model_files import find_model, read_model_config, weights_fingerprint
+from runtimes.model_size import model_size
 from runtimes.text import TextCodec
 from runtimes.tokens import PrefixTokens
 
@@ -90,7 +89,8 @@ async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_ba
         path, names = str(model["model_path"]), str(model["tokenizer_path"])
         has_head = not model["is_generation"]
         running = _LARGEST_BATCH if loads is None else int(loads["loads"][0]["max_running_requests"])
-        config = await to_thread.run_sync(_read_config, Path(path))
+        directory = await to_thread.run_sync(find_model, path)
+        config = await to_thread.run_sync(read_model_config, directory)
         context_length = int(settings.get("context_length") or config.get("max_position_embeddings") or _UNKNOWN_LENGTH)
         prompt_limit = int(settings.get("max_req_input_len") or context_length - _RESERVED_TOKENS)
     except (AttributeError, TypeError, KeyError, IndexError, ValueError) as error:
@@ -106,6 +106,8 @@ async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_ba
             output_rows=_EMBEDDING_ROWS if has_head else vocabulary_size,
             reward_format=config.get("reward_format"),
             architecture=next(iter(model.get("architectures") or config.get("architectures") or ()), None),
+            size=model_size(config, output_rows=_EMBEDDING_ROWS if has_head else None),
+            fingerprint=await to_thread.run_sync(weights_fingerprint, directory),
         ),
         about=about,
         tokens=PrefixTokens(codec),
@@ -125,12 +127,3 @@ def _load_tokenizer(name: str) -> tuple[TextCodec, int]:
         reason = str(error).partition("\n")[0]
         raise RuntimeGone(f"the server's tokenizer {name!r} cannot be read here: {reason}") from error
     return TextCodec(tokenizer), len(tokenizer)
-
-
-def _read_config(directory: Path) -> dict[str, Any]:
-    """The model's configuration, where its directory can be read from here."""
-    try:
-        config: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return config

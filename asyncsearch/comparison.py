@@ -95,8 +95,8 @@ def entries_of(parameters: dict[str, Any], options: SolveOptions) -> list[Entry]
             samples,
             "sampling",
             (
-                (f"majority of {samples.width} samples", "majority"),
-                (f"weighted vote of {samples.width} samples", "weighted"),
+                (f"majority, {samples.width} samples", "majority"),
+                (f"weighted, {samples.width} samples", "weighted"),
             ),
         ),
         Entry(rebase, "rebase", ((f"REBASE at width {rebase.width}", options.vote_for(rebase)),)),

@@ -10,7 +10,7 @@ from typing import Any
 from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ModelGone, RunDirectoryError
 from asyncsearch.format import Format
-from asyncsearch.journal import SearchJournal, read_journal
+from asyncsearch.journal import SearchJournal, read_header, read_journal
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import JOURNAL_FILE, ProblemResult, read_config, read_results
 from asyncsearch.rewards import reward_format_named
@@ -57,7 +57,7 @@ async def replay(
         RunDirectoryError: there is no run, or the journal is damaged or does not hold what another strategy takes.
         ConfigurationError: a name or a parameter is wrong.
     """
-    config = read_config(run)
+    config = read_header(run / JOURNAL_FILE) or read_config(run)
     varied = strategy is not None or bool(parameters)
     recorded = config["parameters"] if strategy in (None, config["strategy"]) else {}
     chosen = make_strategy(strategy or config["strategy"], {**recorded, **(parameters or {})})

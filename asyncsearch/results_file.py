@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asyncsearch.errors import RunDirectoryError
+from asyncsearch.files import require_linked, write_whole_file
 from asyncsearch.results import ProblemResult
 
-__all__ = ["ResultsFile", "write_whole_file"]
+__all__ = ["ResultsFile"]
 
 
 class ResultsFile:
@@ -61,6 +62,7 @@ class ResultsFile:
             raise self._failure
         line = result.to_json() + b"\n"
         try:
+            require_linked(self._file.fileno())
             view = memoryview(line)
             while view:
                 view = view[self._file.write(view) or 0 :]
@@ -128,18 +130,3 @@ class ResultsFile:
     def _failed(self, error: OSError) -> RunDirectoryError:
         self._failure = RunDirectoryError(f"{self._path}: cannot be written: {error.strerror or error}")
         return self._failure
-
-
-def write_whole_file(path: Path, parts: Iterator[bytes]) -> None:
-    """Write a file so that it is there whole or not at all, in the place of what was there.
-
-    Raises:
-        OSError: it cannot be written; what was there is untouched.
-    """
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

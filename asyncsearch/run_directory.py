@@ -11,16 +11,18 @@ from typing import Any
 
 import orjson
 
-from asyncsearch.errors import RunDirectoryError
-from asyncsearch.journal import Journal, SearchJournal
+from asyncsearch.errors import JournalError, RunDirectoryError
+from asyncsearch.files import write_whole_file
+from asyncsearch.journal import Journal, SearchJournal, read_header
 from asyncsearch.lock import locked
 from asyncsearch.problem import Problem, digest
 from asyncsearch.results import CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
-from asyncsearch.results_file import ResultsFile, write_whole_file
+from asyncsearch.results_file import ResultsFile
 
-__all__ = ["Resumption", "RunDirectory", "open_run_directory", "require_free"]
+__all__ = ["Resumption", "RunDirectory", "open_run_directory", "require_free", "verify_config"]
 
-_MAY_DIFFER = frozenset({"asyncsearch", "problems", "problems_digest"})
+_DATASET = frozenset({"problems", "problems_digest"})
+_MAY_DIFFER = _DATASET | {"asyncsearch"}
 """The package's version may change between two sessions of a run; the dataset is compared on its own."""
 
 _MODELS = ("policy", "reward")
@@ -82,6 +84,7 @@ def open_run_directory(
     problems: Sequence[Problem],
     *,
     resumption: Resumption | None = None,
+    compress: bool = False,
     durability: float | None = None,
 ) -> Iterator[RunDirectory]:
     """Hold a run's directory, for this process alone, while the block runs.
@@ -93,6 +96,7 @@ def open_run_directory(
         config: what is run. What is no JSON value is recorded as Python shows it.
         problems: the dataset.
         resumption: go on with the run that is there, if one is.
+        compress: whether a new journal is compressed.
         durability: of the journal, see `Journal`.
 
     Raises:
@@ -119,6 +123,8 @@ def open_run_directory(
         journal = stack.enter_context(
             Journal(
                 path / JOURNAL_FILE,
+                config={name: value for name, value in now.items() if name not in _DATASET},
+                compress=compress,
                 durability=durability,
                 finished=frozenset(results.finished),
                 retried=frozenset(results.dropped),
@@ -127,19 +133,26 @@ def open_run_directory(
         yield RunDirectory(path, journal, results)
 
 
+def verify_config(path: Path) -> None:
+    """Make sure that a run's configuration is that of its journal.
+
+    Raises:
+        RunDirectoryError: it is not, or one of them cannot be read.
+    """
+    _require_journal_of(path, read_config(path))
+
+
+def _require_journal_of(path: Path, config: Mapping[str, Any]) -> None:
+    journal = path / JOURNAL_FILE
+    if journal.exists() and (header := read_header(journal)) and (differences := _differences(header, config)):
+        raise JournalError(f"{journal}: is of another run: {'; '.join(differences)}")
+
+
 def _require_same(
     path: Path, there: Mapping[str, Any], now: Mapping[str, Any], problems: Sequence[Problem], *, extend: bool
 ) -> None:
     """Make sure that what is to be run is what was run."""
-    may_differ = set(_MAY_DIFFER)
-    for role in _MODELS:  # the same weights are the same model, wherever they are; unknown ones go by their name
-        fingerprint = f"{role}_fingerprint"
-        may_differ.add(role if there.get(fingerprint) and now.get(fingerprint) else fingerprint)
-    differences = [
-        f"{name} was {_shown(there.get(name))} and is {_shown(now.get(name))}"
-        for name in sorted({*there, *now} - may_differ)
-        if there.get(name) != now.get(name)
-    ]
+    differences = _differences(there, now)
     count = int(there.get("problems", 0))
     if digest(problems[:count]) != there.get("problems_digest"):
         differences.append(f"the dataset was {count} other problems")
@@ -147,6 +160,20 @@ def _require_same(
         differences.append(f"the dataset has {len(problems) - count} problems more (--extend adds them)")
     if differences:
         raise RunDirectoryError(f"{path}: holds another run: {'; '.join(differences)}")
+    _require_journal_of(path, now)
+
+
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two configurations, in words."""
+    may_differ = set(_MAY_DIFFER)
+    for role in _MODELS:  # the same weights are the same model, wherever they are; unknown ones go by their name
+        fingerprint = f"{role}_fingerprint"
+        may_differ.add(role if there.get(fingerprint) and now.get(fingerprint) else fingerprint)
+    return [
+        f"{name} was {_shown(there.get(name))} and is {_shown(now.get(name))}"
+        for name in sorted({*there, *now} - may_differ)
+        if there.get(name) != now.get(name)
+    ]
 
 
 def _shown(value: Any) -> str:

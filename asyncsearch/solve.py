@@ -176,7 +176,14 @@ async def _solve_all(
             if path is not None:
                 # Last in, first out: the directory is closed before anything else is.
                 directory = stack.enter_context(
-                    open_run_directory(path, config, problems, resumption=resumption, durability=options.durability)
+                    open_run_directory(
+                        path,
+                        config,
+                        problems,
+                        resumption=resumption,
+                        compress=options.compress,
+                        durability=options.durability,
+                    )
                 )
             tallies.append(RunTally(one, directory))
         for tally in tallies:

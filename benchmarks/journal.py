@@ -51,7 +51,7 @@ def search(problems: int, directory: Path | None) -> tuple[float, Run]:
 
 async def journal_alone(path: Path, nodes: int) -> float:
     """Seconds that the event loop spends on the records of so many nodes."""
-    with Journal(path, durability=None) as journal:
+    with Journal(path, config={}, durability=None) as journal:
         part = journal.search(Problem(id="1", text="problem"))
         usage = Usage(prompt_tokens=200, cached_tokens=180, generated_tokens=40)
         generated = Cost(usage=usage, queue_seconds=0.021, runtime_seconds=1.234)

@@ -43,7 +43,7 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_solve_compares_four_rows(tmp_path: Path) -> None:
     done = command("solve", "arithmetic", "--limit", "6", "--width", "4", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for row in ("greedy", "majority of 4 samples", "weighted vote of 4 samples", "REBASE at width 4"):
+    for row in ("greedy", "majority, 4 samples", "weighted, 4 samples", "REBASE at width 4"):
         assert row in done.stdout
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["greedy", "rebase", "sampling"]
     evaluated = command("evaluate", "run", "--json", cwd=tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -330,6 +331,96 @@ def test_a_damaged_journal_is_not_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"byte [0-9]+: damaged"):
         run(tmp_path / "run", Counted(), count=2, resume=True)
     assert journal.read_bytes() == content, "what is damaged is left as it is"
+
+
+def run_small(path: Path, runtime: Counted, *, resume: bool = False, compress: bool = False) -> Run:
+    options = SolveOptions(durability=None, compress=compress)
+    return run(path, runtime, count=2, strategy=Rebase(width=2), resume=resume, options=options)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "compressed"])
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, int]:
+    """A run that was killed when all was journaled and nothing else was there, and how many draws it had."""
+    runtime = Counted()
+    run_small(tmp_path / "run", runtime, compress=request.param)
+    shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    (tmp_path / "run" / "results.jsonl").unlink()
+    return tmp_path / "run", sum(runtime.draws.values())
+
+
+def test_a_journal_that_ends_anywhere_is_gone_on_with(small: tuple[Path, int]) -> None:
+    """Cut at every byte of the last three blocks: what is left is used, what is gone is drawn again."""
+    path, draws = small
+    journal = path / "journal.bin"
+    content = journal.read_bytes()
+    with BlockReader(journal) as blocks:
+        begin = [offset for offset, _ in blocks][-3]
+    whole = told(path.parent / "whole")
+    for end in range(begin, len(content)):
+        journal.write_bytes(content[:end])
+        (path / "results.jsonl").unlink(missing_ok=True)
+        known = sum(node.generated is not None for nodes in journal_of(path).values() for node in nodes.values())
+        resumed = Counted()
+        run_small(path, resumed, resume=True)
+        assert told(path) == whole
+        assert known + sum(resumed.draws.values()) == draws
+
+
+def test_a_flipped_bit_anywhere_is_never_a_wrong_result(small: tuple[Path, int]) -> None:
+    path, _ = small
+    journal = path / "journal.bin"
+    content = journal.read_bytes()
+    whole = told(path.parent / "whole")
+    refused = 0
+
+    @given(st.integers(0, len(content) * 8 - 1))
+    @settings(max_examples=60)
+    def flip(bit: int) -> None:
+        nonlocal refused
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        journal.write_bytes(damaged)
+        (path / "results.jsonl").unlink(missing_ok=True)
+        try:
+            run_small(path, Counted(), resume=True)
+        except JournalError:
+            refused += 1
+        else:
+            assert told(path) == whole
+
+    flip()
+    assert refused
+
+
+def test_a_run_whose_directory_vanishes_stops(tmp_path: Path) -> None:
+    def remove(outcomes: int) -> None:
+        if outcomes == 40:
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(RunDirectoryError, match="cannot be written: it was removed"):
+        run(tmp_path / "run", Counted(remove))
+
+
+def test_the_journal_of_another_run_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted())
+    run(tmp_path / "other", Counted(), options=SolveOptions(durability=None, seed=1))
+    shutil.copy(tmp_path / "other" / "journal.bin", tmp_path / "run")
+    before = (tmp_path / "run" / "journal.bin").read_bytes()
+    with pytest.raises(JournalError, match=r"journal\.bin: is of another run: seed was 1 and is 0"):
+        run(tmp_path / "run", Counted(), resume=True)
+    assert (tmp_path / "run" / "journal.bin").read_bytes() == before
+
+
+def test_the_same_weights_elsewhere_are_the_same_model(tmp_path: Path) -> None:
+    def named(model: str, fingerprint: str) -> Counted:
+        runtime = Counted()
+        runtime.capabilities = replace(runtime.capabilities, model=f"{model}-math-shepherd", fingerprint=fingerprint)
+        return runtime
+
+    run(tmp_path / "run", named("here", "abc"))
+    run(tmp_path / "run", named("there", "abc"), resume=True)
+    with pytest.raises(RunDirectoryError, match=r'policy_fingerprint was "abc" and is "def"'):
+        run(tmp_path / "run", named("here", "def"), resume=True)
 
 
 def test_a_journal_that_cannot_be_written_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import RunDirectoryError
 from asyncsearch.journal import verify_journal
 from asyncsearch.results import JOURNAL_FILE, read_results
+from asyncsearch.run_directory import verify_config
 
 __all__ = ["check_command"]
 
@@ -25,6 +26,7 @@ def check_command(
     for run in [inner for path in runs for inner in runs_in(path)]:
         try:
             contents = verify_journal(run / JOURNAL_FILE)
+            verify_config(run)
             results = sum(1 for _ in read_results(run))
         except RunDirectoryError as error:
             say_error(str(error))

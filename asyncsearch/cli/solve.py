@@ -99,6 +99,12 @@ def solve_command(
     durability: Annotated[
         float, typer.Option(help="Seconds of the journal that a power cut may cost; a crash costs none.", min=0)
     ] = 0.1,
+    compress: Annotated[bool, typer.Option("--compress", help="Compress the journal; needs the extra 'zstd'.")] = False,
+    policy_parameters: Annotated[
+        float | None,
+        typer.Option(help="The policy's parameters, as 7e9, to count operations by. [default: as configured]", min=0),
+    ] = None,
+    reward_parameters: Annotated[float | None, typer.Option(help="The reward model's, likewise.", min=0)] = None,
     in_flight: Annotated[
         int | None, typer.Option(help="Requests in flight per model; changes the time, not the answers.", min=1)
     ] = None,
@@ -136,6 +142,9 @@ def solve_command(
         reward_limit=in_flight,
         durability=durability,
         max_failures=max_failures,
+        compress=compress,
+        policy_parameters=policy_parameters,
+        reward_parameters=reward_parameters,
     )
     resumption = Resumption(extend=extend, retry_failed=retry_failed) if resume or extend or retry_failed else None
     if resumption is not None and out is None and given.out is None:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from asyncsearch.errors import JournalError
+from asyncsearch.files import require_linked
 
 __all__ = ["MAGIC", "BlockReader", "BlockWriter"]
 
@@ -70,9 +71,10 @@ class BlockWriter:
         """Have all that was written put on the disk. May be called from another thread.
 
         Raises:
-            JournalError: the disk refuses.
+            JournalError: the disk refuses, or the file was removed.
         """
         try:
+            require_linked(self._file)
             os.fsync(self._file)
         except OSError as error:
             raise self._failed(error) from error

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio import to_thread
 
 from asyncsearch.errors import JournalError
-from asyncsearch.journal.blocks import BlockReader, BlockWriter
-from asyncsearch.journal.records import Began, Failed, Generated, Record, Scored, pack, unpack
+from asyncsearch.journal.blocks import BlockWriter
+from asyncsearch.journal.compression import Compressor
+from asyncsearch.journal.reading import NodeRecords, open_journal
+from asyncsearch.journal.records import Began, Failed, Header, Record, pack, pack_header
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
 
-__all__ = ["Journal", "JournalContents", "NodeRecords", "SearchJournal", "read_journal", "verify_journal"]
-
-
-@dataclass(slots=True)
-class NodeRecords:
-    """What is recorded of one node; each None until it is."""
-
-    generated: Generated | None = None
-    scored: Scored | None = None
-    failed: Failed | None = None
+__all__ = ["Journal", "SearchJournal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +52,23 @@ class Journal:
 
     Args:
         path: of the file.
+        config: of the run, for the header of a journal that is new.
+        compress: whether a new one is compressed.
         durability: see above.
         finished: ids of problems whose records are not wanted.
         retried: ids of problems of which failures are not wanted.
 
     Raises:
         JournalError: the file cannot be written, or what is in it is damaged.
+        ConfigurationError: it cannot be compressed.
     """
 
     def __init__(
         self,
         path: Path,
         *,
+        config: Mapping[str, Any],
+        compress: bool = False,
         durability: float | None = None,
         finished: frozenset[str] = frozenset(),
         retried: frozenset[str] = frozenset(),
@@ -82,8 +80,12 @@ class Journal:
         self._numbers: dict[str, int] = {}
         self._known: dict[int, dict[NodePath, NodeRecords]] = {}
         self._count = 0
-        end = self._load(path, finished, retried) if path.exists() else 0
+        end, header = self._load(path, finished, retried) if path.exists() else (0, None)
+        new = Header(dict(config), "zstd" if compress else None)
+        self._compressor = Compressor((header or new).compression)
         self._writer = BlockWriter(path, end=end)
+        if header is None:
+            self._writer.append(pack_header(new))
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +127,7 @@ class Journal:
             raise self._failure
         if not self._pending:
             return
-        payload = pack(self._pending)
+        payload = self._compressor.compress(pack(self._pending))
         self._pending.clear()
         try:
             self._writer.append(payload)
@@ -159,11 +161,11 @@ class Journal:
         with suppress(JournalError):  # kept, and raised to whoever adds or flushes next
             self.flush()
 
-    def _load(self, path: Path, finished: frozenset[str], retried: frozenset[str]) -> int:
-        """Read what is there, and return where its last whole block ends."""
+    def _load(self, path: Path, finished: frozenset[str], retried: frozenset[str]) -> tuple[int, Header | None]:
+        """Read what is there, and return where its last whole block ends, and its header."""
         problems: dict[int, str] = {}
-        with BlockReader(path) as blocks:
-            for record in _records(path, blocks):
+        with open_journal(path) as reader:
+            for record in reader:
                 if isinstance(record, Began):
                     self._count = max(self._count, record.search + 1)
                     self._numbers[record.problem] = record.search
@@ -171,73 +173,5 @@ class Journal:
                     continue
                 problem = problems.get(record.search)
                 if problem not in finished and not (isinstance(record, Failed) and problem in retried):
-                    _note(self._known.setdefault(record.search, {}), record)
-            return blocks.end
-
-
-def read_journal(path: Path) -> Iterator[tuple[Problem, dict[NodePath, NodeRecords]]]:
-    """Every problem with the records of its search, in the order in which they began.
-
-    A torn end is passed over.
-
-    Raises:
-        JournalError: the file cannot be read, or is damaged.
-    """
-    problems: dict[int, Problem] = {}
-    known: dict[int, dict[NodePath, NodeRecords]] = {}
-    with BlockReader(path) as blocks:
-        for record in _records(path, blocks):
-            if isinstance(record, Began):
-                problems[record.search] = Problem(id=record.problem, text=record.text, answer=record.answer)
-            else:
-                _note(known.setdefault(record.search, {}), record)
-    for number, problem in problems.items():
-        yield problem, known.pop(number, {})
-
-
-@dataclass(slots=True, kw_only=True)
-class JournalContents:
-    """How much a journal holds: blocks, records of each kind, and bytes of a torn end."""
-
-    blocks: int = 0
-    problems: int = 0
-    generated: int = 0
-    scored: int = 0
-    failed: int = 0
-    torn_bytes: int = 0
-
-
-def verify_journal(path: Path) -> JournalContents:
-    """Read every byte of a journal.
-
-    Raises:
-        JournalError: it cannot be read, or is damaged; the message names the offset.
-    """
-    contents = JournalContents()
-    with BlockReader(path) as blocks:
-        for record in _records(path, blocks):
-            contents.problems += isinstance(record, Began)
-            contents.generated += isinstance(record, Generated)
-            contents.scored += isinstance(record, Scored)
-            contents.failed += isinstance(record, Failed)
-        contents.blocks, contents.torn_bytes = blocks.count, blocks.torn
-    return contents
-
-
-def _records(path: Path, blocks: BlockReader) -> Iterator[Record]:
-    for offset, payload in blocks:
-        try:
-            yield from unpack(payload)
-        except ValueError as error:
-            raise JournalError(f"{path}, byte {offset}: {error}") from error
-
-
-def _note(known: dict[NodePath, NodeRecords], record: Generated | Scored | Failed) -> None:
-    records = known.setdefault(record.path, NodeRecords())
-    match record:
-        case Generated():
-            records.generated = record
-        case Scored():
-            records.scored = record
-        case Failed():
-            records.failed = record
+                    self._known.setdefault(record.search, {}).setdefault(record.path, NodeRecords()).note(record)
+            return reader.blocks.end, reader.header

@@ -10,16 +10,36 @@ from typing import Any, NamedTuple, TypeAlias
 
 import ormsgpack
 
+from asyncsearch.journal.compression import COMPRESSIONS
 from asyncsearch.scheduler.cost import Cost
 from runtimes.base import FinishReason, Usage
 
-__all__ = ["Began", "Failed", "Generated", "Path", "Record", "Scored", "pack", "unpack"]
+__all__ = [
+    "Began",
+    "Failed",
+    "Generated",
+    "Header",
+    "Path",
+    "Record",
+    "Scored",
+    "pack",
+    "pack_header",
+    "unpack",
+    "unpack_header",
+]
 
 Path: TypeAlias = tuple[int, ...]
 """A node's address in its tree: the draws from the root to it."""
 
 _FINISHES = (FinishReason.STOP, FinishReason.END, FinishReason.LENGTH, FinishReason.CONTEXT)
 _BEGAN, _GENERATED, _SCORED, _FAILED = range(4)
+
+
+class Header(NamedTuple):
+    """What a journal begins with: the configuration of its run, and how the blocks behind this one are compressed."""
+
+    config: dict[str, Any]
+    compression: str | None
 
 
 class Began(NamedTuple):
@@ -61,6 +81,26 @@ class Failed(NamedTuple):
 
 
 Record: TypeAlias = Began | Generated | Scored | Failed
+
+
+def pack_header(header: Header) -> bytes:
+    """The first block's payload."""
+    return ormsgpack.packb(header._asdict())
+
+
+def unpack_header(payload: bytes) -> Header:
+    """The header of a payload.
+
+    Raises:
+        ValueError: it is none, or one of a kind that is not known here.
+    """
+    try:
+        header = Header(**ormsgpack.unpackb(payload))
+        if isinstance(header.config, dict) and header.compression in COMPRESSIONS:
+            return header
+    except TypeError as error:
+        raise ValueError(f"not a header: {error}") from error
+    raise ValueError(f"not a header that is known here: {header}")
 
 
 def pack(records: Iterable[Record]) -> bytes:

@@ -1,0 +1,35 @@
+"""Files that are there whole or not at all, and files that somebody has removed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["require_linked", "write_whole_file"]
+
+
+def require_linked(file: int) -> None:
+    """Make sure that an open file still has a name: what is written to one without is lost.
+
+    Raises:
+        OSError: it was removed.
+    """
+    if os.fstat(file).st_nlink == 0:
+        raise FileNotFoundError(errno.ENOENT, "it was removed")
+
+
+def write_whole_file(path: Path, parts: Iterator[bytes]) -> None:
+    """Write a file so that it is there whole or not at all, in the place of what was there.
+
+    Raises:
+        OSError: it cannot be written; what was there is untouched.
+    """
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -14,6 +14,10 @@ from runtimes.base import Prefix, RequestAborted, RequestRejected, RuntimeFailur
 __all__ = ["ScoredSteps", "StepScores"]
 
 
+_DECIMALS = 7
+"""Of a score. Models compute no more, and the journal takes half the room for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredSteps:
     """Scores of consecutive steps, each in [0, 1].
@@ -119,7 +123,8 @@ class StepScores:
                     "for each",
                     request=request,
                 )
-            self._scores.update(zip(prefixes, result.scores, strict=True))
+            scores = (round(score, _DECIMALS) for score in result.scores)
+            self._scores.update(zip(prefixes, scores, strict=True))
         except RuntimeFailure as failure:
             if not isinstance(failure, RequestAborted):
                 asked.failure = failure

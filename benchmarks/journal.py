@@ -60,7 +60,7 @@ async def journal_alone(path: Path, nodes: int) -> float:
         for node in range(nodes):
             place = (node // 100, node % 100, 3)
             part.add(Generated(0, place, _STEP, None, FinishReason.STOP, generated))
-            part.add(Scored(0, place, (0.9731234567,), scored))
+            part.add(Scored(0, place, (0.9731234,), scored))
             if node % _NODES_PER_BLOCK == 0:
                 await asyncio.sleep(0)
         journal.flush()

@@ -44,7 +44,8 @@ usages = st.builds(
     counts,
 )
 wasted = st.lists(usages, max_size=2).map(tuple)
-seconds = counts.map(lambda milliseconds: milliseconds / 1000)
+seconds = counts.map(lambda hundredths: hundredths / 100)
+scores = st.floats(0, 1) | st.integers(0, 10**7).map(lambda number: round(number / 10**7, 7))
 costs = st.builds(Cost, usage=usages, failed=wasted, aborted=wasted, queue_seconds=seconds, runtime_seconds=seconds)
 records = st.one_of(
     st.builds(Began, counts, st.text(), st.text(), st.none() | st.text()),
@@ -57,7 +58,7 @@ records = st.one_of(
         st.sampled_from(FinishReason),
         costs,
     ),
-    st.builds(Scored, counts, paths, st.lists(st.floats(0, 1)).map(tuple), costs),
+    st.builds(Scored, counts, paths, st.lists(scores).map(tuple), costs),
     st.builds(Failed, counts, paths, st.text(), costs),
 )
 

@@ -32,7 +32,13 @@ Path: TypeAlias = tuple[int, ...]
 """A node's address in its tree: the draws from the root to it."""
 
 _FINISHES = (FinishReason.STOP, FinishReason.END, FinishReason.LENGTH, FinishReason.CONTEXT)
-_BEGAN, _GENERATED, _SCORED, _FAILED = range(4)
+_BEGAN, _SCORED, _FAILED = range(len(_FINISHES), len(_FINISHES) + 3)
+"""Kinds of records; those of generations are how they ended."""
+
+_COST_FIELDS = 5
+"""Of a cost without waste."""
+
+_SCORE_UNITS = 10_000_000
 
 
 class Header(NamedTuple):
@@ -121,52 +127,65 @@ def unpack(payload: bytes) -> list[Record]:
 
 
 def _to_list(record: Record) -> tuple[Any, ...]:
-    match record:
-        case Generated(search, path, text, token_ids, finish, cost):
-            values = (_GENERATED, search, path, text, _FINISHES.index(finish), *_cost_to_list(cost))
-            return values if token_ids is None else (*values, token_ids)
-        case Scored(search, path, scores, cost):
-            return (_SCORED, search, path, scores, *_cost_to_list(cost))
-        case Failed(search, path, error, cost):
-            return (_FAILED, search, path, error, *_cost_to_list(cost))
-        case Began():
-            return (_BEGAN, *record)
+    if type(record) is Generated:
+        search, path, text, token_ids, finish, cost = record
+        values = (_FINISHES.index(finish), search, path, text, *_cost_to_list(cost))
+        if token_ids is None:
+            return values
+        return (*values, token_ids) if len(values) > _COST_FIELDS + 4 else (*values, None, token_ids)
+    if type(record) is Scored:
+        search, path, scores, cost = record
+        # A score that has but seven decimals is a whole number of them, which takes half the room.
+        numbers = [
+            number if (number := int(score * _SCORE_UNITS + 0.5)) / _SCORE_UNITS == score else score for score in scores
+        ]
+        return (_SCORED, search, path, numbers, *_cost_to_list(cost))
+    if type(record) is Failed:
+        search, path, error, cost = record
+        return (_FAILED, search, path, error, *_cost_to_list(cost))
+    return (_BEGAN, *record)
 
 
 def _from_list(kind: int, search: int, *values: Any) -> Record:
-    if kind == _GENERATED:
-        path, text, finish, usage, queued, served, wasted, *token_ids = values
-        ids = tuple(token_ids[0]) if token_ids else None
-        cost = _cost_from_list(usage, queued, served, wasted)
-        return Generated(search, tuple(path), text, ids, _FINISHES[finish], cost)
+    if 0 <= kind < len(_FINISHES):
+        path, text, *cost = values
+        ids = tuple(cost.pop()) if len(cost) == _COST_FIELDS + 2 else None
+        return Generated(search, tuple(path), text, ids, _FINISHES[kind], _cost_from_list(*cost))
     if kind == _SCORED:
-        path, scores, usage, queued, served, wasted = values
-        return Scored(search, tuple(path), tuple(scores), _cost_from_list(usage, queued, served, wasted))
+        path, scores, *cost = values
+        return Scored(search, tuple(path), tuple(map(_score_from_number, scores)), _cost_from_list(*cost))
     if kind == _FAILED:
-        path, error, usage, queued, served, wasted = values
-        return Failed(search, tuple(path), error, _cost_from_list(usage, queued, served, wasted))
+        path, error, *cost = values
+        return Failed(search, tuple(path), error, _cost_from_list(*cost))
     if kind == _BEGAN:
         problem, text, answer = values
         return Began(search, problem, text, answer)
     raise ValueError(f"unknown kind {kind}")
 
 
+def _score_from_number(number: float) -> float:
+    return number / _SCORE_UNITS if isinstance(number, int) else number
+
+
 def _cost_to_list(cost: Cost) -> tuple[Any, ...]:
-    """Tokens (those of a prompt that were new, not all), milliseconds in the queue and with the runtime, waste."""
-    failed, aborted = cost.failed, cost.aborted
-    wasted = (tuple(map(_usage_to_list, failed)), tuple(map(_usage_to_list, aborted))) if failed or aborted else None
-    queued, served = round(cost.queue_seconds * 1000), round(cost.runtime_seconds * 1000)
-    return (_usage_to_list(cost.usage), queued, served, wasted)
+    """Tokens (those of a prompt that were new, not all), hundredths of seconds, and waste, if there is any."""
+    usage = cost.usage
+    cached = usage.cached_tokens
+    queued, served = int(cost.queue_seconds * 100 + 0.5), int(cost.runtime_seconds * 100 + 0.5)
+    values = (usage.prompt_tokens - cached, cached, usage.generated_tokens, queued, served)
+    if not (cost.failed or cost.aborted):
+        return values
+    return (*values, [[*map(_usage_to_list, cost.failed)], [*map(_usage_to_list, cost.aborted)]])
 
 
-def _cost_from_list(usage: Any, queued: int, served: int, wasted: Any) -> Cost:
+def _cost_from_list(new: int, cached: int, generated: int, queued: int, served: int, wasted: Any = None) -> Cost:
     failed, aborted = wasted or ((), ())
     return Cost(
-        usage=_usage_from_list(usage),
+        usage=Usage(prompt_tokens=new + cached, cached_tokens=cached, generated_tokens=generated),
         failed=tuple(map(_usage_from_list, failed)),
         aborted=tuple(map(_usage_from_list, aborted)),
-        queue_seconds=queued / 1000,
-        runtime_seconds=served / 1000,
+        queue_seconds=queued / 100,
+        runtime_seconds=served / 100,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.run import Run
-from asyncsearch.run_directory import Resumption, require_free
+from asyncsearch.run_directory import Resumption
 from asyncsearch.solve import OnResult, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 from runtimes.base import Runtime
@@ -70,7 +70,7 @@ def one_entry(name: str, parameters: dict[str, Any], options: SolveOptions) -> E
     """
     strategy = make_strategy(name, parameters)
     vote = options.vote_for(strategy)
-    return Entry(strategy, name, ((f"{name}, width {strategy.width}, {vote} vote", vote),))
+    return Entry(strategy, name, ((f"{name}, width {strategy.width}, {vote}", vote),))
 
 
 def entries_of(parameters: dict[str, Any], options: SolveOptions) -> list[Entry]:
@@ -113,10 +113,12 @@ async def compare(
     options: SolveOptions,
     resumption: Resumption | None = None,
     spectator: Spectator,
+    ready: Callable[[], None] = lambda: None,
 ) -> list[Row]:
     """Run the entries one after the other, so that their seconds can be compared, and return their rows.
 
-    One entry alone is written to ``directory`` itself, each of several to a directory of its own in it.
+    One entry alone is written to ``directory`` itself, each of several to a directory of its own in it. ``ready`` is
+    called when the models are loaded, before anything is written.
 
     Raises:
         UserError: as `solve_dataset`.
@@ -125,8 +127,6 @@ async def compare(
     """
     rows: list[Row] = []
     format_name = options.format if isinstance(options.format, str) else options.format.name
-    if resumption is None:
-        require_free(directory)  # before the models are loaded, and before anything is solved
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
     async with AsyncExitStack() as stack:
         spectator.note("loading the models")
@@ -137,6 +137,7 @@ async def compare(
             format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
             spectator.note(f"the reward model is read as {format.name!r}")
         grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
+        ready()
         for entry, path in zip(entries, paths, strict=True):
             with spectator.track(entry.name, len(problems)) as tracker:
                 run = await solve_dataset(

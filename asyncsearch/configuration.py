@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from asyncsearch.errors import ConfigurationError
+from asyncsearch.files import write_whole_file
 from asyncsearch.plugins import suggestion
 from asyncsearch.strategies.registry import known_parameters
 
-__all__ = ["Configuration", "load_configuration"]
+__all__ = ["Configuration", "load_configuration", "save_configuration"]
 
 _SELECT_METHODS = ("softmax", "softmax_with_truncate")
 _REWARD_TYPES = {"llemma": "reference-head", "mistral": "math-shepherd"}
@@ -26,6 +27,7 @@ class Configuration:
     ``parameters`` are the strategy's. ``notes`` name the keys that have no meaning here, one line each.
     """
 
+    dataset: str | None = None
     strategy: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     policy: str | None = None
@@ -37,6 +39,8 @@ class Configuration:
     out: str | None = None
     seed: int | None = None
     limit: int | None = None
+    policy_parameters: float | None = None
+    reward_parameters: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -64,6 +68,19 @@ def load_configuration(path: Path) -> Configuration:
         return _interpret({str(key): value for key, value in content.items()})
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
+
+
+def save_configuration(path: Path, configuration: Configuration) -> None:
+    """Write what `load_configuration` reads.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    values = {item.name: getattr(configuration, item.name) for item in dataclasses.fields(Configuration)}
+    del values["notes"]
+    parameters = values.pop("parameters")
+    content = {name: value for name, value in values.items() if value is not None} | parameters
+    write_whole_file(path, iter([yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()]))
 
 
 def _interpret(content: dict[str, Any]) -> Configuration:
@@ -103,10 +120,14 @@ def _interpret(content: dict[str, Any]) -> Configuration:
 
 
 def _checked(key: str, value: Any) -> Any:
-    wanted = int if key in ("seed", "limit") else str
+    wanted: type | tuple[type, ...] = str
+    kind = "a text"
+    if key in ("seed", "limit"):
+        wanted, kind = int, "a whole number"
+    elif key in ("policy_parameters", "reward_parameters"):
+        wanted, kind = (int, float), "a number"
     if not isinstance(value, wanted) or isinstance(value, bool):
-        kind = "a whole number" if wanted is int else "a text"
         raise ConfigurationError(f"{key} must be {kind}, not {value!r}")
-    if key == "limit" and int(value) < 1:
+    if key == "limit" and isinstance(value, int) and value < 1:
         raise ConfigurationError(f"limit must be at least 1, not {value}")
     return value

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
+from asyncsearch.accounting import Accounts
 from asyncsearch.answers.grading import Grader
-from asyncsearch.errors import ModelGone, RunDirectoryError
+from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError
+from asyncsearch.evaluation import Accuracy
 from asyncsearch.format import Format
 from asyncsearch.journal import SearchJournal, read_header, read_journal
 from asyncsearch.options import SolveOptions
@@ -19,7 +22,7 @@ from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies import Strategy, make_strategy
 from runtimes.base import ModelSize
 
-__all__ = ["Replay", "replay"]
+__all__ = ["Replay", "replay", "replay_anytime"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,17 @@ class Replay:
     results: tuple[ProblemResult, ...]
     unfinished: tuple[str, ...]
     differing: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Of the problems that have a reference."""
+        graded = [result.correct for result in self.results if result.correct is not None]
+        return Accuracy(sum(graded), len(graded))
+
+    @property
+    def accounts(self) -> Accounts:
+        """Of all problems."""
+        return sum((result.accounts for result in self.results), start=Accounts())
 
 
 async def replay(
@@ -98,6 +112,23 @@ async def replay(
         if varied
         else tuple(result.id for result in results if _differs(result, written.get(result.id), vote, aggregation)),
     )
+
+
+async def replay_anytime(run: Path, *, vote: str | None = None, aggregation: str | None = None) -> list[Replay]:
+    """What the run would have given at each smaller budget: replays at width 1, 2, 4 and so on up to its own.
+
+    Raises:
+        ConfigurationError: a prefix of such a run is no run.
+        RunDirectoryError: as `replay`.
+    """
+    recorded = read_header(run / JOURNAL_FILE) or read_config(run)
+    strategy = make_strategy(recorded["strategy"], recorded["parameters"])
+    if not strategy.anytime:
+        raise ConfigurationError(
+            f"{run}: the first draws of {strategy.name} are no run of a smaller width; run it at each width instead"
+        )
+    widths = [*takewhile(lambda width: width < strategy.width, (1 << power for power in count())), strategy.width]
+    return [await replay(run, parameters={"width": width}, vote=vote, aggregation=aggregation) for width in widths]
 
 
 def _size(recorded: Mapping[str, int] | None) -> ModelSize | None:

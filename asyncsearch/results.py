@@ -13,6 +13,7 @@ from asyncsearch.accounting import Accounts, ModelAccount
 from asyncsearch.errors import RunDirectoryError
 
 __all__ = [
+    "COMMAND_FILE",
     "CONFIG_FILE",
     "JOURNAL_FILE",
     "RESULTS_FILE",
@@ -25,6 +26,7 @@ __all__ = [
 CONFIG_FILE = "config.json"
 RESULTS_FILE = "results.jsonl"
 JOURNAL_FILE = "journal.bin"
+COMMAND_FILE = "command.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from asyncsearch.files import write_whole_file
 from asyncsearch.journal import Journal, SearchJournal, read_header
 from asyncsearch.lock import locked
 from asyncsearch.problem import Problem, digest
-from asyncsearch.results import CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
+from asyncsearch.results import COMMAND_FILE, CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
 from asyncsearch.results_file import ResultsFile
 
 __all__ = ["Resumption", "RunDirectory", "open_run_directory", "require_free", "verify_config"]
@@ -187,7 +187,8 @@ def require_free(path: Path) -> None:
         RunDirectoryError: it is taken, or cannot be looked at or written.
     """
     try:
-        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        # The command line may have written down what it is about to do.
+        taken = path.exists() and (not path.is_dir() or any(file.name != COMMAND_FILE for file in path.iterdir()))
         nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -12,9 +12,10 @@ from rich.text import Text
 from asyncsearch.answers.grading import Grader
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
+from asyncsearch.errors import ConfigurationError
 from asyncsearch.evaluation import Evaluation, evaluate
-from asyncsearch.replay import Replay, replay
-from asyncsearch.report.table import accounts_table, evaluation_table
+from asyncsearch.replay import Replay, replay, replay_anytime
+from asyncsearch.report.table import accounts_table, anytime_table, evaluation_table
 
 __all__ = ["replay_command"]
 
@@ -30,6 +31,9 @@ def replay_command(
     ] = None,
     vote: Annotated[str | None, typer.Option(help="Another vote.")] = None,
     aggregation: Annotated[str | None, typer.Option(help="Another aggregation of step scores.")] = None,
+    anytime: Annotated[
+        bool, typer.Option("--anytime", help="What each smaller budget would have given, where one run says so.")
+    ] = False,
 ) -> None:
     """Recompute a run from its journal, with no model: its trees, votes, grades and token counts.
 
@@ -39,15 +43,19 @@ def replay_command(
     parameters = parse_parameters(param or [])
     if width is not None:
         parameters["width"] = width
+    if anytime:
+        if strategy is not None or parameters:
+            raise ConfigurationError("--anytime goes over the widths of the run itself; leave strategy and parameters")
+        replays = asyncio.run(replay_anytime(run, vote=vote, aggregation=aggregation))
+        out.print(anytime_table(replays, title=Text(f"{run}: {replays[-1].strategy.name} at each width")))
+        return
     found, evaluation = asyncio.run(
         _replay(run, strategy=strategy, parameters=parameters, vote=vote, aggregation=aggregation)
     )
     out.print(evaluation_table(evaluation, title=Text(f"{run}: {found.strategy}")))
-    correct = sum(result.correct is True for result in found.results)
-    graded = sum(result.correct is not None for result in found.results)
     chosen = found.options.vote_for(found.strategy)
     words = f"{len(found.results)} problems replayed; with {chosen} vote and {found.options.aggregation} scores "
-    out.print(Text(f"{words}{correct} of {graded} right"))
+    out.print(Text(f"{words}{found.accuracy.correct} of {found.accuracy.total} right"))
     out.print(accounts_table(evaluation.accounts))
     if found.unfinished:
         out.print(Text(f"{len(found.unfinished)} problems are not finished, and left out"))

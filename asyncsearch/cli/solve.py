@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,17 +16,18 @@ from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
-from asyncsearch.configuration import Configuration, load_configuration
+from asyncsearch.configuration import Configuration, load_configuration, save_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
-from asyncsearch.errors import ConfigurationError, ModelGone, TooManyFailures
+from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError, TooManyFailures
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
+from asyncsearch.results import COMMAND_FILE
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
-from asyncsearch.run_directory import Resumption
+from asyncsearch.run_directory import Resumption, require_free
 
 __all__ = ["solve_command"]
 
@@ -35,8 +36,9 @@ _TRIPLE_DEFAULT = "greedy, majority and weighted vote of samples, and REBASE, si
 
 def solve_command(
     dataset: Annotated[
-        str, typer.Argument(help=f"A file with one JSON problem a line, or a bundled set: {', '.join(BUNDLED)}.")
-    ],
+        str | None,
+        typer.Argument(help=f"A file with one JSON problem a line, or a bundled set: {', '.join(BUNDLED)}."),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(help=f"One of those that 'asyncsearch strategies' lists. Without it: {_TRIPLE_DEFAULT}."),
@@ -88,9 +90,7 @@ def solve_command(
     reward_format: Annotated[
         str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. [default: auto]")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out: the same command, and this.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
     extend: Annotated[bool, typer.Option("--extend", help="Go on, with a dataset that has grown at its end.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Go on, and solve again what failed.")] = False,
     max_failures: Annotated[
@@ -116,7 +116,8 @@ def solve_command(
     [bold]asyncsearch solve FILE.jsonl --strategy rebase --policy local:DIR --reward local:DIR --out RUN[/bold]
     does your own.
     """
-    given = load_configuration(config) if config is not None else Configuration()
+    resumption = Resumption(extend=extend, retry_failed=retry_failed) if resume or extend or retry_failed else None
+    given = _given(config, out, resumption)
     for note in given.notes:
         err.print(Text(f"note: {config}: {note}"))
     flags = {
@@ -143,10 +144,9 @@ def solve_command(
         durability=durability,
         max_failures=max_failures,
         compress=compress,
-        policy_parameters=policy_parameters,
-        reward_parameters=reward_parameters,
+        policy_parameters=_first(policy_parameters, given.policy_parameters),
+        reward_parameters=_first(reward_parameters, given.reward_parameters),
     )
-    resumption = Resumption(extend=extend, retry_failed=retry_failed) if resume or extend or retry_failed else None
     if resumption is not None and out is None and given.out is None:
         raise ConfigurationError("say with --out which run to go on with")
     name = _first(strategy, given.strategy)
@@ -156,12 +156,64 @@ def solve_command(
             "votes, and 'asyncsearch evaluate' all of them"
         )
     entries = entries_of(parameters, options) if name is None else [one_entry(name, parameters, options)]
+    dataset = _first(dataset, given.dataset)
+    if dataset is None:
+        raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
     problems = load_problems(dataset, limit=_first(limit, given.limit))
     directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
     scored = any(entry.strategy.scored for entry in entries)
+    chosen = Configuration(
+        dataset=dataset if dataset in BUNDLED else str(Path(dataset).absolute()),
+        strategy=name,
+        parameters=parameters,
+        policy=_absolute(_first(policy, given.policy)),
+        reward=_absolute(_first(reward, given.reward)),
+        format=_first(format, given.format),
+        reward_format=options.reward_format,
+        vote=options.vote,
+        aggregation=options.aggregation,
+        seed=options.seed,
+        limit=_first(limit, given.limit),
+        policy_parameters=options.policy_parameters,
+        reward_parameters=options.reward_parameters,
+    )
     policy, reward = _models(_first(policy, given.policy), _first(reward, given.reward), scored=scored)
-    if _compare(problems, entries, policy, reward, directory, options, resumption):
+    if resumption is None:
+        require_free(directory)  # before the models are loaded, and before anything is solved
+
+    def remember() -> None:
+        if resumption is None or not (directory / COMMAND_FILE).exists():
+            _remember(directory, chosen)
+
+    if _compare(problems, entries, policy, reward, directory, options, resumption, remember):
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _given(config: Path | None, out: Path | None, resumption: Resumption | None) -> Configuration:
+    """What a file says: that of ``--config``, or the one that a run to go on with was begun by."""
+    if config is not None:
+        return load_configuration(config)
+    if resumption is not None and out is not None and (out / COMMAND_FILE).exists():
+        return load_configuration(out / COMMAND_FILE)
+    return Configuration()
+
+
+def _remember(directory: Path, configuration: Configuration) -> None:
+    """Write down how a run is begun."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        save_configuration(directory / COMMAND_FILE, configuration)
+    except OSError as error:
+        raise RunDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
+
+
+def _absolute(model: str | None) -> str | None:
+    """A model's name that means the same in another working directory."""
+    name, colon, address = (model or "").partition(":")
+    directory = Path(address if colon else name)
+    if model is None or not directory.is_dir() or (colon and name != "local"):
+        return model
+    return f"local:{directory.absolute()}"
 
 
 def _compare(
@@ -172,6 +224,7 @@ def _compare(
     directory: Path,
     options: SolveOptions,
     resumption: Resumption | None,
+    remember: Callable[[], None],
 ) -> int:
     """Run the entries, print the table, and return how many searches failed."""
     progress: Progress | None = None
@@ -189,6 +242,7 @@ def _compare(
                     options=options,
                     resumption=resumption,
                     spectator=progress,
+                    ready=remember,
                 )
             )
     except (KeyboardInterrupt, ModelGone, TooManyFailures) as end:

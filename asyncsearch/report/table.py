@@ -13,8 +13,9 @@ from rich.text import TextType
 from asyncsearch.accounting import Accounts
 from asyncsearch.comparison import Row
 from asyncsearch.evaluation import Accuracy, Evaluation
+from asyncsearch.replay import Replay
 
-__all__ = ["accounts_table", "comparison_table", "evaluation_json", "evaluation_table"]
+__all__ = ["accounts_table", "anytime_table", "comparison_table", "evaluation_json", "evaluation_table"]
 
 _LONG = 1_000_000
 """From here on numbers are shortened."""
@@ -86,6 +87,19 @@ def accounts_table(accounts: Accounts) -> Table:
         tokens = (model.prompt_tokens, model.cached_tokens, model.generated_tokens, model.wasted_tokens)
         seconds = (model.queue_seconds, model.runtime_seconds)
         table.add_row(name, *map(_count, tokens), _flops(model.flops), *map(_seconds, seconds))
+    return table
+
+
+def anytime_table(replays: Sequence[Replay], *, title: TextType) -> Table:
+    """One run at one budget after the other."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for heading in ("width", "accuracy", "95 %\ninterval", "policy\ntokens", "reward\ntokens", "FLOPs"):
+        table.add_column(heading, justify="right")
+    for found in replays:
+        accounts, accuracy = found.accounts, found.accuracy
+        tokens = (accounts.policy.generated_tokens, accounts.reward.prompt_tokens)
+        cells = ["-", "-"] if not accuracy.total else [_percent(accuracy.value), _interval(accuracy)]
+        table.add_row(str(found.strategy.width), *cells, *map(_count, tokens), _flops(accounts.flops))
     return table
 
 

@@ -30,6 +30,9 @@ class Strategy(SearchParameters, ABC):
     source: ClassVar[str]
     """The paper or repository that it follows."""
 
+    anytime: ClassVar[bool] = False
+    """Whether the first draws of a run are a run of a smaller width: then one run says what each budget buys."""
+
     @classmethod
     def parameters(cls) -> dict[str, Any]:
         """The parameters' names and defaults."""

@@ -20,6 +20,7 @@ class Sampling(Strategy):
     """
 
     name: ClassVar[str] = "sampling"
+    anytime: ClassVar[bool] = True
     source: ClassVar[str] = "Wang et al. 2022, self-consistency (arXiv 2203.11171); the reference's sgl_baseline.py"
 
     async def search(self, tree: SearchContext) -> None:

@@ -1,0 +1,128 @@
+"""Runs by the command line: gone on with, checked, replayed, and disks that do not take them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from asyncsearch import read_results
+
+SOLVE = ("solve", "arithmetic", "--limit", "4", "--width", "4")
+
+
+def command(*arguments: str, cwd: Path, limit_blocks: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command; ``limit_blocks`` of 1024 bytes are the most that the system lets it write to one file."""
+    line = shlex.join([sys.executable, "-m", "asyncsearch", *arguments])
+    return subprocess.run(
+        ["bash", "-c", line if limit_blocks is None else f"ulimit -f {limit_blocks}; {line}"],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a run of four problems in ``run``."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = command(*SOLVE, "--strategy", "sampling", "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(finished / "run", tmp_path / "run")
+    return tmp_path
+
+
+def test_a_run_is_gone_on_with_by_its_directory_alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its problems, models and parameters are those it was begun with, wherever the command is given."""
+    whole = [result.without_times() for result in read_results(folder / "run")]
+    lines = (folder / "run" / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "run" / "results.jsonl").write_bytes(b"".join(lines[:2]))
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    done = command("solve", "--resume", "--out", str(folder / "run"), cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "4 problems" in done.stdout
+    assert [result.without_times() for result in read_results(folder / "run")] == whole
+    refused = command("solve", "--resume", "--out", "run", "--width", "5", "--seed", "3", cwd=folder)
+    assert refused.returncode == 2
+    assert "seed was 0 and is 3" in refused.stderr
+    assert refused.stderr.strip().count("\n") <= 2, "two notes and one line"
+    unknown = command("solve", "--resume", "--out", "other", cwd=folder)
+    assert unknown.returncode == 2
+    assert "name a file of problems" in unknown.stderr
+
+
+def test_check_says_what_is_there(folder: Path) -> None:
+    sound = command("check", "run", cwd=folder)
+    assert sound.returncode == 0
+    assert "run: sound; 4 results; a journal of 4 problems, 16 generations, 16 scores and 0 failures" in sound.stdout
+    journal = folder / "run" / "journal.bin"
+    content = journal.read_bytes()
+    journal.write_bytes(content[:-5])
+    torn = command("check", "run", cwd=folder)
+    assert torn.returncode == 0
+    assert "bytes of a torn one behind them, which --resume cuts off" in torn.stdout
+    journal.write_bytes(content[:500] + bytes([content[500] ^ 4]) + content[501:])
+    damaged = command("check", "run", cwd=folder)
+    assert damaged.returncode == 1
+    assert "journal.bin, byte " in damaged.stderr
+    assert "damaged" in damaged.stderr
+    journal.write_bytes(content)
+    config = orjson.loads((folder / "run" / "config.json").read_bytes())
+    (folder / "run" / "config.json").write_bytes(orjson.dumps({**config, "seed": 7}))
+    another = command("check", "run", cwd=folder)
+    assert another.returncode == 1
+    assert "is of another run: seed was 0 and is 7" in another.stderr
+    nothing = command("check", "nothing", cwd=folder)
+    assert nothing.returncode == 2
+    assert "not a run directory" in nothing.stderr
+
+
+def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None:
+    done = command("replay", "run", "--anytime", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows if len(row) > 2 and row[0].isdigit() and row[1].endswith("%")] == ["1", "2", "4"]
+    both = command("replay", "run", "--anytime", "--width", "2", cwd=folder)
+    assert both.returncode == 2
+    rebase = command(*SOLVE, "--strategy", "rebase", "--out", "rebase", cwd=folder)
+    assert rebase.returncode == 0, rebase.stderr
+    refused = command("replay", "rebase", "--anytime", cwd=folder)
+    assert refused.returncode == 2
+    assert "no run of a smaller width" in refused.stderr
+
+
+@pytest.mark.parametrize("compress", [[], ["--compress"]], ids=["plain", "compressed"])
+def test_a_disk_that_is_full_stops_the_run_and_loses_nothing(folder: Path, compress: list[str]) -> None:
+    whole = [result.without_times() for result in read_results(folder / "run")]
+    solve = (*SOLVE, "--strategy", "sampling", "--out", "full", *compress)
+    full = command(*solve, cwd=folder, limit_blocks=2)
+    assert full.returncode == 2
+    assert "cannot be written: File too large" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert command("check", "full", cwd=folder).returncode == 0
+    resumed = command("solve", "--out", "full", "--resume", cwd=folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert [(one.id, one.candidates) for one in read_results(folder / "full")] == [
+        (one.id, one.candidates) for one in whole
+    ]
+
+
+def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    refused = command(*SOLVE, "--out", "/proc/nowhere/run", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "/proc/nowhere/run: cannot be written" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -35,7 +35,7 @@ class SolveOptions:
             cut may cost. A process that is killed loses nothing either way.
         policy_parameters: of the policy, for its floating-point operations; None for what its configuration says.
         reward_parameters: of the reward model, likewise.
-        compress: compress the journal, with Zstandard; needs the extra ``zstd``.
+        compress: compress the journal of a new run, with Zstandard.
         max_failures: more problems that fail end the run: a count, or below 1 a share of the problems.
 
     The limits change the time a run takes, never what comes of it. ``grading_seconds`` can: two answers that take
@@ -52,7 +52,7 @@ class SolveOptions:
     reward_limit: int | None = None
     grading_seconds: float = 5.0
     durability: float | None = 0.1
-    compress: bool = False
+    compress: bool = True
     max_failures: float | None = None
     policy_parameters: float | None = None
     reward_parameters: float | None = None

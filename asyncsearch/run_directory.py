@@ -84,7 +84,7 @@ def open_run_directory(
     problems: Sequence[Problem],
     *,
     resumption: Resumption | None = None,
-    compress: bool = False,
+    compress: bool = True,
     durability: float | None = None,
 ) -> Iterator[RunDirectory]:
     """Hold a run's directory, for this process alone, while the block runs.

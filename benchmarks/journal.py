@@ -3,16 +3,18 @@
     python -m benchmarks.journal [--problems N] [--repeats N]
 
 A simulated policy and reward model cost next to nothing, so that what is left is the framework itself: searches with
-the journal and without, in turn (A B A B), each in a run directory that keeps its results. Steps are as long as in
-worked solutions of MATH. Then the journal alone: the records of a node, ten nodes to a block.
+the journal and without, in turn (A B A B), each in a run directory that keeps its results. Then the journal alone: the
+records of a node, ten nodes to a block.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +22,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from asyncsearch import Problem, Rebase, Run, solve_dataset
-from asyncsearch.journal import Journal, read_journal
+from asyncsearch import Problem, Rebase, Run, load_problems, solve_dataset
+from asyncsearch.journal import Journal
 from asyncsearch.journal.records import Generated, Scored
 from asyncsearch.scheduler import Cost
 from runtimes.base import FinishReason, Usage
@@ -32,10 +34,20 @@ __all__ = ["main"]
 
 _NODES_PER_SECOND = 10_000
 _NODES_PER_BLOCK = 10
-_STEP = (
-    "Completing the square gives $(x - 3)^2 = 16$, so that $x - 3 = \\pm 4$, and either $x = 7$ or $x = -1$. "
-    "Only the first is positive.\n"
-)
+
+
+def _long_steps() -> list[str]:
+    """Steps as long as in worked solutions of MATH, of words in no order, which compress worse than sentences."""
+    words = " ".join(problem.text for problem in load_problems("arithmetic")).split()
+    source = random.Random(0)
+    return [" ".join(source.choices(words, k=24)) + "\n" for _ in range(5000)]
+
+
+def _short_steps() -> list[str]:
+    """Steps of the bundled policy's kind."""
+    source = random.Random(0)
+    pairs = [(source.randrange(1000), source.randrange(1000)) for _ in range(5000)]
+    return [f"Step {first % 9 + 1}: {first} + {second} = {first + second}\n" for first, second in pairs]
 
 
 def search(problems: int, directory: Path | None) -> tuple[float, Run]:
@@ -49,9 +61,9 @@ def search(problems: int, directory: Path | None) -> tuple[float, Run]:
     return time.perf_counter() - begun, run
 
 
-async def journal_alone(path: Path, nodes: int) -> float:
+async def journal_alone(path: Path, nodes: int, steps: Sequence[str], *, compress: bool) -> float:
     """Seconds that the event loop spends on the records of so many nodes."""
-    with Journal(path, config={}, durability=None) as journal:
+    with Journal(path, config={}, compress=compress, durability=None) as journal:
         part = journal.search(Problem(id="1", text="problem"))
         usage = Usage(prompt_tokens=200, cached_tokens=180, generated_tokens=40)
         generated = Cost(usage=usage, queue_seconds=0.021, runtime_seconds=1.234)
@@ -59,8 +71,8 @@ async def journal_alone(path: Path, nodes: int) -> float:
         begun = time.perf_counter()
         for node in range(nodes):
             place = (node // 100, node % 100, 3)
-            part.add(Generated(0, place, _STEP, None, FinishReason.STOP, generated))
-            part.add(Scored(0, place, (0.9731234,), scored))
+            part.add(Generated(0, place, steps[node % len(steps)], None, FinishReason.STOP, generated))
+            part.add(Scored(0, place, (round(1 / (1.001 + node * 0.618 % 1), 7),), scored))
             if node % _NODES_PER_BLOCK == 0:
                 await asyncio.sleep(0)
         journal.flush()
@@ -94,22 +106,25 @@ def main(
             f"{min(ratios):.2f} - {max(ratios):.2f}",
             f"{grown / statistics.median(with_journal):,.0f}",
         )
-        alone = Path(folder) / "alone.bin"
-        seconds = []
-        for _ in range(repeats):
-            alone.unlink(missing_ok=True)
-            seconds.append(asyncio.run(journal_alone(alone, nodes)))
-        each = statistics.median(seconds) / nodes
-        text = sum(
-            len(known.generated.text.encode())
-            for _, records in read_journal(alone)
-            for known in records.values()
-            if known.generated is not None
-        )
         small = Table(title=f"the journal alone, {nodes:,} nodes, {_NODES_PER_BLOCK} to a block")
+        small.add_column("steps")
         for heading in ("microseconds a node", f"share of the time at {_NODES_PER_SECOND:,} nodes/s", "bytes / text"):
             small.add_column(heading, justify="right")
-        small.add_row(f"{each * 1e6:.2f}", f"{each * _NODES_PER_SECOND:.1%}", f"{alone.stat().st_size / text:.2f}")
+        for kind, steps in (("24 words", _long_steps()), ("one sum", _short_steps())):
+            for compress in (False, True):
+                alone = Path(folder) / "alone.bin"
+                seconds = []
+                for _ in range(repeats):
+                    alone.unlink(missing_ok=True)
+                    seconds.append(asyncio.run(journal_alone(alone, nodes, steps, compress=compress)))
+                each = statistics.median(seconds) / nodes
+                text = sum(len(steps[node % len(steps)].encode()) for node in range(nodes))
+                small.add_row(
+                    f"{kind}, compressed" if compress else kind,
+                    f"{each * 1e6:.2f}",
+                    f"{each * _NODES_PER_SECOND:.1%}",
+                    f"{alone.stat().st_size / text:.2f}",
+                )
     console = Console()
     console.print(table)
     console.print(small)

@@ -95,7 +95,11 @@ def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None
     done = command("replay", "run", "--anytime", cwd=folder)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert [row[0] for row in rows if len(row) > 5 and row[1][-2:-1].isdigit() and row[1].endswith("%")] == ["1", "2", "4"]
+    assert [row[0] for row in rows if len(row) > 5 and row[1][-2:-1].isdigit() and row[1].endswith("%")] == [
+        "1",
+        "2",
+        "4",
+    ]
     both = command("replay", "run", "--anytime", "--width", "2", cwd=folder)
     assert both.returncode == 2
     rebase = command(*SOLVE, "--strategy", "rebase", "--out", "rebase", cwd=folder)
@@ -105,7 +109,7 @@ def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None
     assert "no run of a smaller width" in refused.stderr
 
 
-@pytest.mark.parametrize("compress", [[], ["--compress"]], ids=["plain", "compressed"])
+@pytest.mark.parametrize("compress", [["--no-compress"], ["--compress"]], ids=["plain", "compressed"])
 def test_a_disk_that_is_full_stops_the_run_and_loses_nothing(folder: Path, compress: list[str]) -> None:
     whole = [result.without_times() for result in read_results(folder / "run")]
     solve = (*SOLVE, "--strategy", "sampling", "--out", "full", *compress)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 import torch
@@ -24,7 +25,19 @@ from outcomes import Outcomes
 from reference_head import reference_scores
 from transformers import AutoTokenizer
 
-from asyncsearch import ProblemResult, Rebase, Sampling, SearchContext, SolveOptions, Tree, load_problems, solve_dataset
+from asyncsearch import (
+    ProblemResult,
+    Rebase,
+    Sampling,
+    SearchContext,
+    SolveOptions,
+    Tree,
+    load_problems,
+    read_results,
+    solve_dataset,
+)
+from asyncsearch.journal import NodeRecords, read_journal
+from asyncsearch.replay import replay
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.rewards.conversion import convert_reward_head
 from asyncsearch.strategies import Strategy
@@ -52,9 +65,9 @@ class Pair:
 
 
 @contextmanager
-def launched(*arguments: str, logs: Path) -> Iterator[list[str]]:
+def launched(*arguments: str, logs: Path, flags: Sequence[str] = ()) -> Iterator[list[str]]:
     """What ``asyncsearch launch`` says until its servers are ready, for as long as the block runs."""
-    command = [sys.executable, "-m", "asyncsearch", "launch", *arguments, "--cpu", "--log", str(logs)]
+    command = [sys.executable, "-m", "asyncsearch", "launch", *arguments, "--cpu", "--log", str(logs), "--", *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         said = []
@@ -73,7 +86,8 @@ def launched(*arguments: str, logs: Path) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with launched("pair", "--port", str(PORT), logs=tmp_path_factory.mktemp("logs")) as said:
+    logs = tmp_path_factory.mktemp("logs")
+    with launched("pair", "--port", str(PORT), logs=logs, flags=["--enable-metrics"]) as said:
         policy, reward = re.findall(r"sglang:(\S+)", said[-1])
         (policy_process,) = re.findall(r"policy answers at .* \(process (\d+)\)", "".join(said))
         yield Pair(policy, reward, int(policy_process))
@@ -133,6 +147,113 @@ async def test_a_search_on_completions_solves_what_there_is(pair: Pair) -> None:
         options=options,
     )
     assert (run.solved, run.failed) == (len(problems), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens by a server's own count: computed of prompts, and generated."""
+
+    prompt: int
+    generated: int
+
+    def since(self, before: Tokens) -> Tokens:
+        return Tokens(self.prompt - before.prompt, self.generated - before.generated)
+
+
+async def counted(address: str) -> Tokens:
+    """What a server's metrics say."""
+    async with aiohttp.ClientSession() as session, session.get(f"{address}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+
+    def total(name: str) -> int:
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name}{{", f"{name} "))))
+
+    cached = total("sglang:cached_tokens_total")
+    return Tokens(total("sglang:prompt_tokens_total") - cached, total("sglang:generation_tokens_total"))
+
+
+class Overheard(SglangRuntime):
+    """Adds up what the server says of its answers."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.prompt = self.generated = 0
+        post = self._session.post
+
+        async def overhear(path: str, body: Any) -> Any:
+            answer = await post(path, body)
+            for one in answer if isinstance(answer, list) else [answer] if isinstance(answer, dict) else []:
+                usage = one["meta_info"]
+                self.prompt += usage["prompt_tokens"] - usage["cached_tokens"]
+                self.generated += usage["completion_tokens"]
+            return answer
+
+        self._session.post = overhear  # type: ignore[method-assign]
+
+
+async def test_the_accounts_are_those_of_the_servers(pair: Pair) -> None:
+    before = [await counted(address) for address in (pair.policy, pair.reward)]
+    policy, reward = Overheard(pair.policy), Overheard(pair.reward)
+    problems = load_problems("arithmetic", limit=12)
+    strategies = [Rebase(width=4), Sampling(width=4)]
+    runs = await solve_dataset(problems, strategies, policy=policy, reward=reward, options=SolveOptions(seed=11))
+    after = [await counted(address) for address in (pair.policy, pair.reward)]
+    accounts = runs[0].accounts + runs[1].accounts
+    assert accounts.policy.wasted_tokens == accounts.reward.wasted_tokens == 0
+    mine = Tokens(accounts.policy.prompt_tokens, accounts.policy.generated_tokens)
+    assert mine == Tokens(policy.prompt, policy.generated) == after[0].since(before[0])
+    its = Tokens(accounts.reward.prompt_tokens, accounts.reward.generated_tokens)
+    assert its == Tokens(reward.prompt, reward.generated) == after[1].since(before[1])
+    assert accounts.flops is not None
+    assert accounts.flops > 0
+
+
+async def test_what_was_drawn_before_a_kill_is_in_the_final_trees(pair: Pair, tmp_path: Path) -> None:
+    """Nobody honours seeds here, so that a draw that were made again would be another."""
+    out = tmp_path / "run"
+    run = [
+        "solve",
+        "arithmetic",
+        "--limit",
+        "24",
+        "--strategy",
+        "rebase",
+        "--width",
+        "8",
+        "--out",
+        str(out),
+        "--resume",
+    ]
+    models = ["--policy", f"sglang:{pair.policy}", "--reward", f"sglang:{pair.reward}"]
+    command = [sys.executable, "-m", "asyncsearch", *run, *models]
+
+    def journaled() -> dict[tuple[str, tuple[int, ...]], NodeRecords]:
+        if not (out / "journal.bin").exists():
+            return {}
+        found = read_journal(out / "journal.bin")
+        return {(problem.id, path): known for problem, nodes in found for path, known in nodes.items()}
+
+    kept: dict[tuple[str, tuple[int, ...]], NodeRecords] = {}
+    for _ in range(3):
+        async with await anyio.open_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            with anyio.fail_after(120):
+                while len(journaled()) < len(kept) + 60:
+                    assert process.returncode is None
+                    await anyio.sleep(0.02)
+            os.kill(process.pid, signal.SIGKILL)
+        again = journaled()
+        assert all(again[place].generated == known.generated for place, known in kept.items())
+        kept = again
+    done = await anyio.run_process(command, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    final = journaled()
+    assert len(final) > len(kept)
+    for place, known in kept.items():
+        assert final[place].generated == known.generated
+        assert known.scored in (None, final[place].scored)
+    replayed = await replay(out)
+    assert (replayed.unfinished, replayed.differing) == ((), ())
+    assert [result.candidates for result in replayed.results] == [result.candidates for result in read_results(out)]
 
 
 class Recording(SglangRuntime):

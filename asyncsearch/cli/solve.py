@@ -99,7 +99,7 @@ def solve_command(
     durability: Annotated[
         float, typer.Option(help="Seconds of the journal that a power cut may cost; a crash costs none.", min=0)
     ] = 0.1,
-    compress: Annotated[bool, typer.Option("--compress", help="Compress the journal; needs the extra 'zstd'.")] = False,
+    compress: Annotated[bool, typer.Option(help="Compress the journal of a new run.")] = True,
     policy_parameters: Annotated[
         float | None,
         typer.Option(help="The policy's parameters, as 7e9, to count operations by. [default: as configured]", min=0),

@@ -60,7 +60,6 @@ class Journal:
 
     Raises:
         JournalError: the file cannot be written, or what is in it is damaged.
-        ConfigurationError: it cannot be compressed.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Journal:
         path: Path,
         *,
         config: Mapping[str, Any],
-        compress: bool = False,
+        compress: bool = True,
         durability: float | None = None,
         finished: frozenset[str] = frozenset(),
         retried: frozenset[str] = frozenset(),

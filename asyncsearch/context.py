@@ -93,9 +93,13 @@ class SearchContext:
             if node.state is not NodeState.OPEN:
                 raise ValueError(f"node {node.path} is {node.state.value}: it cannot be expanded")
         children = [self._sprout(node) for node, count in wanted for _ in range(count)]
+        for child in children:  # what is recorded first, lest its scores be asked for by another with the same text
+            if self._is_recorded(child):
+                await self._grow(child, whole_solutions)
         async with anyio.create_task_group() as growing:
             for child in children:
-                growing.start_soon(self._grow, child, whole_solutions)
+                if child.state is NodeState.PENDING:
+                    growing.start_soon(self._grow, child, whole_solutions)
         self.tree.note_peak(children)
         return children
 
@@ -112,6 +116,12 @@ class SearchContext:
         )
         parent.children.append(child)
         return child
+
+    def _is_recorded(self, node: Node) -> bool:
+        """Whether all that has become of a node is recorded."""
+        recorded = self._journal.of(node.path)
+        scored = recorded.scored is not None or self._scores is None
+        return recorded.failed is not None or (recorded.generated is not None and scored)
 
     async def _grow(self, node: Node, whole_solution: bool) -> None:
         recorded = self._journal.of(node.path)
@@ -132,7 +142,7 @@ class SearchContext:
         node.state = self._state_of(node, finish, whole_solution)
 
     async def _generate(self, node: Node, whole_solution: bool, recorded: NodeRecords) -> FinishReason:
-        if recorded.generated is not None:
+        if recorded.generated is not None and recorded.generated.whole_solution is whole_solution:
             generated = recorded.generated
             prefix = node.prefix.extend(generated.text, generated.token_ids)
         elif recorded.failed is not None:
@@ -143,7 +153,13 @@ class SearchContext:
             result = await self._scheduler.generate(request, order=self._order, cost=node.policy)
             prefix = result.prefix
             generated = Generated(
-                self._journal.number, node.path, result.text, prefix.token_ids, result.finish, node.policy
+                search=self._journal.number,
+                path=node.path,
+                text=result.text,
+                token_ids=prefix.token_ids,
+                finish=result.finish,
+                whole_solution=whole_solution,
+                cost=node.policy,
             )
             self._journal.add(generated)
         separator = self._format.separator if generated.finish is FinishReason.STOP else ""

@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["require_linked", "write_whole_file"]
+__all__ = ["UNFINISHED", "require_linked", "sync_directory", "write_whole_file"]
+
+UNFINISHED = ".tmp"
+"""What the name of a file ends in that is not written whole yet."""
 
 
 def require_linked(file: int) -> None:
@@ -26,10 +29,28 @@ def write_whole_file(path: Path, parts: Iterator[bytes]) -> None:
     Raises:
         OSError: it cannot be written; what was there is untouched.
     """
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_suffix(UNFINISHED)
+    try:
+        with temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the disk take the names in a directory.
+
+    Raises:
+        OSError: it refuses.
+    """
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from asyncsearch.errors import RunDirectoryError
 
-__all__ = ["locked"]
+__all__ = ["LOCK_FILE", "locked"]
 
-_LOCK_FILE = ".lock"
+LOCK_FILE = ".lock"
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         RunDirectoryError: another process holds it; the message names its id.
     """
-    lock = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

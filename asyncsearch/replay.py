@@ -25,11 +25,16 @@ from runtimes.base import ModelSize
 __all__ = ["Replay", "replay", "replay_anytime"]
 
 
+_DRAWING = ("temperature", "top_p", "max_tokens", "max_step_tokens")
+"""The parameters that a draw depends on, beside its place."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What a journal gives. ``unfinished`` are the ids of problems of which it does not hold everything.
 
-    ``differing`` are the ids of those whose result is another than the one that the run wrote down.
+    ``differing`` are the ids of those whose result is another than the one that the run wrote down, or of which the
+    journal does not hold everything although there is one.
     """
 
     strategy: Strategy
@@ -73,8 +78,11 @@ async def replay(
     """
     config = read_header(run / JOURNAL_FILE) or read_config(run)
     varied = strategy is not None or bool(parameters)
-    recorded = config["parameters"] if strategy in (None, config["strategy"]) else {}
+    recorded = config["parameters"]
+    if strategy not in (None, config["strategy"]):  # what they have in common stays
+        recorded = {name: recorded[name] for name in (*_DRAWING, "width", "max_depth", "scored")}
     chosen = make_strategy(strategy or config["strategy"], {**recorded, **(parameters or {})})
+    _require_drawn_alike(run, config, chosen)
     options = SolveOptions(
         seed=config["seed"],
         vote=vote or (config["vote"] if chosen.scored == config["parameters"]["scored"] else "auto"),
@@ -110,8 +118,23 @@ async def replay(
         unfinished=tuple(unfinished),
         differing=()
         if varied
-        else tuple(result.id for result in results if _differs(result, written.get(result.id), vote, aggregation)),
+        else (
+            *(result.id for result in results if _differs(result, written.get(result.id), vote, aggregation)),
+            *(problem for problem in unfinished if problem in written),
+        ),
     )
+
+
+def _require_drawn_alike(run: Path, config: Mapping[str, Any], strategy: Strategy) -> None:
+    """Make sure that a strategy would draw, and have scored, what the run did."""
+    recorded = config["parameters"]
+    for name in _DRAWING:
+        if (other := getattr(strategy, name)) != recorded[name]:
+            raise RunDirectoryError(
+                f"{run}: was drawn with {name} {recorded[name]}; its journal has nothing for {other}"
+            )
+    if strategy.scored and not recorded["scored"]:
+        raise RunDirectoryError(f"{run}: was not scored; its journal has no scores for {strategy.name}")
 
 
 async def replay_anytime(run: Path, *, vote: str | None = None, aggregation: str | None = None) -> list[Replay]:

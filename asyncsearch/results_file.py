@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -24,22 +24,23 @@ class ResultsFile:
     Args:
         path: of the file; made if it is not there. A torn last line is cut off.
         positions: each problem's place in the dataset, by its id.
-        drop_failed: take out what has an error; ``dropped`` has the ids then.
+        drop: which of the results that are there are to be taken out.
 
     Raises:
         RunDirectoryError: the file cannot be read or written, or a line is damaged or of another dataset.
     """
 
-    def __init__(self, path: Path, positions: Mapping[str, int], *, drop_failed: bool = False) -> None:
+    def __init__(
+        self, path: Path, positions: Mapping[str, int], *, drop: Callable[[ProblemResult], bool] = lambda _: False
+    ) -> None:
         self.finished: set[str] = set()
-        self.dropped: set[str] = set()
         self._path = path
         self._failure: RunDirectoryError | None = None
         self._lines: list[tuple[int, int, int]] = []  # position, offset and size of each
         self._end = 0
         try:
             if path.exists():
-                self._take_up(positions, drop_failed=drop_failed)
+                self._take_up(positions, drop)
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise self._failed(error) from error
@@ -88,7 +89,7 @@ class ResultsFile:
             except OSError as error:
                 raise self._failed(error) from error
 
-    def _take_up(self, positions: Mapping[str, int], *, drop_failed: bool) -> None:
+    def _take_up(self, positions: Mapping[str, int], drop: Callable[[ProblemResult], bool]) -> None:
         with self._path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             offset = 0
@@ -104,9 +105,7 @@ class ResultsFile:
                     raise RunDirectoryError(
                         f"{self._path}, byte {offset}: the problem {result.id!r} is not in the dataset"
                     ) from None
-                if drop_failed and result.error is not None:
-                    self.dropped.add(result.id)
-                else:
+                if not drop(result):
                     self.finished.add(result.id)
                     self._lines.append((position, offset, len(line)))
                 offset += len(line)

@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 
 from asyncsearch.errors import JournalError, RunDirectoryError
-from asyncsearch.files import write_whole_file
-from asyncsearch.journal import Journal, SearchJournal, read_header
-from asyncsearch.lock import locked
+from asyncsearch.files import UNFINISHED, write_whole_file
+from asyncsearch.journal import Journal, SearchJournal, read_header, tokens_generated
+from asyncsearch.lock import LOCK_FILE, locked
 from asyncsearch.problem import Problem, digest
 from asyncsearch.results import COMMAND_FILE, CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
 from asyncsearch.results_file import ResultsFile
 
-__all__ = ["Resumption", "RunDirectory", "open_run_directory", "require_free", "verify_config"]
+__all__ = ["Resumption", "RunDirectory", "is_journaled", "open_run_directory", "require_free", "verify_config"]
 
 _DATASET = frozenset({"problems", "problems_digest"})
 _MAY_DIFFER = _DATASET | {"asyncsearch"}
@@ -102,23 +102,33 @@ def open_run_directory(
     Raises:
         RunDirectoryError: the path is taken, in use, cannot be written or is damaged, or holds another run.
     """
-    goes_on = resumption is not None and (path / CONFIG_FILE).exists()
-    if not goes_on:
-        require_free(path)
     how = resumption or Resumption()
+    if not path.exists():
+        require_free(path)
     now = orjson.loads(orjson.dumps(dict(config), default=repr))
     now |= {"problems": len(problems), "problems_digest": digest(problems)}
     with ExitStack() as stack:
         try:
             path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(path))
-            if goes_on:
+            if resumption is None or not (path / CONFIG_FILE).exists():
+                require_free(path)
+            else:
                 _require_same(path, read_config(path), now, problems, extend=how.extend)
             write_whole_file(path / CONFIG_FILE, iter([orjson.dumps(now, option=orjson.OPT_INDENT_2), b"\n"]))
         except OSError as error:
             raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
         positions = {problem.id: position for position, problem in enumerate(problems)}
-        results = ResultsFile(path / RESULTS_FILE, positions, drop_failed=how.retry_failed)
+        journaled = tokens_generated(path / JOURNAL_FILE)
+        retried: set[str] = set()
+
+        def drop(result: ProblemResult) -> bool:
+            if how.retry_failed and result.error is not None:
+                retried.add(result.id)
+                return True
+            return not is_journaled(result, journaled)  # after a power cut
+
+        results = ResultsFile(path / RESULTS_FILE, positions, drop=drop)
         stack.callback(results.close)
         journal = stack.enter_context(
             Journal(
@@ -127,10 +137,15 @@ def open_run_directory(
                 compress=compress,
                 durability=durability,
                 finished=frozenset(results.finished),
-                retried=frozenset(results.dropped),
+                retried=frozenset(retried),
             )
         )
         yield RunDirectory(path, journal, results)
+
+
+def is_journaled(result: ProblemResult, tokens: Mapping[str, int]) -> bool:
+    """Whether a journal with so many ``tokens`` of each problem holds what a result was made of."""
+    return result.accounts.policy.generated_tokens <= tokens.get(result.id, 0)
 
 
 def verify_config(path: Path) -> None:
@@ -154,7 +169,9 @@ def _require_same(
     """Make sure that what is to be run is what was run."""
     differences = _differences(there, now)
     count = int(there.get("problems", 0))
-    if digest(problems[:count]) != there.get("problems_digest"):
+    if len(problems) < count:
+        differences.append(f"the dataset had {count - len(problems)} problems more")
+    elif digest(problems[:count]) != there.get("problems_digest"):
         differences.append(f"the dataset was {count} other problems")
     elif len(problems) > count and not extend:
         differences.append(f"the dataset has {len(problems) - count} problems more (--extend adds them)")
@@ -165,6 +182,7 @@ def _require_same(
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two configurations, in words."""
+    there, now = _flat(there), _flat(now)
     may_differ = set(_MAY_DIFFER)
     for role in _MODELS:  # the same weights are the same model, wherever they are; unknown ones go by their name
         fingerprint = f"{role}_fingerprint"
@@ -176,6 +194,11 @@ def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the strategy's parameters beside everything else."""
+    return {**config, **config.get("parameters", {}), "parameters": None}
+
+
 def _shown(value: Any) -> str:
     return orjson.dumps(value).decode()
 
@@ -183,12 +206,13 @@ def _shown(value: Any) -> str:
 def require_free(path: Path) -> None:
     """Make sure that a run can be written to a path: there is nothing, or an empty directory.
 
+    What a start leaves that came to nothing does not matter: a lock, the command, a file that was not written whole.
+
     Raises:
         RunDirectoryError: it is taken, or cannot be looked at or written.
     """
     try:
-        # The command line may have written down what it is about to do.
-        taken = path.exists() and (not path.is_dir() or any(file.name != COMMAND_FILE for file in path.iterdir()))
+        taken = path.exists() and (not path.is_dir() or any(map(_is_of_a_run, path.iterdir())))
         nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -198,3 +222,7 @@ def require_free(path: Path) -> None:
         is_run = (path / CONFIG_FILE).exists() or any(path.glob(f"*/{CONFIG_FILE}"))
         hint = "go on with it by --resume, or " if is_run else ""
         raise RunDirectoryError(f"{path}: exists already; {hint}name another directory with --out, or remove it")
+
+
+def _is_of_a_run(file: Path) -> bool:
+    return file.name not in (COMMAND_FILE, LOCK_FILE) and file.suffix != UNFINISHED

@@ -71,7 +71,7 @@ async def journal_alone(path: Path, nodes: int, steps: Sequence[str], *, compres
         begun = time.perf_counter()
         for node in range(nodes):
             place = (node // 100, node % 100, 3)
-            part.add(Generated(0, place, steps[node % len(steps)], None, FinishReason.STOP, generated))
+            part.add(Generated(0, place, steps[node % len(steps)], None, FinishReason.STOP, False, generated))
             part.add(Scored(0, place, (round(1 / (1.001 + node * 0.618 % 1), 7),), scored))
             if node % _NODES_PER_BLOCK == 0:
                 await asyncio.sleep(0)

@@ -63,7 +63,7 @@ def test_a_run_is_gone_on_with_by_its_directory_alone(folder: Path, tmp_path_fac
     assert refused.stderr.strip().count("\n") <= 2, "two notes and one line"
     unknown = command("solve", "--resume", "--out", "other", cwd=folder)
     assert unknown.returncode == 2
-    assert "name a file of problems" in unknown.stderr
+    assert "other: holds no run that the command line began" in unknown.stderr
 
 
 def test_check_says_what_is_there(folder: Path) -> None:

@@ -28,7 +28,7 @@ from asyncsearch import (
 )
 from asyncsearch.journal import NodeRecords, read_journal
 from asyncsearch.journal.blocks import MAGIC, BlockReader, BlockWriter
-from asyncsearch.journal.records import Began, Failed, Generated, Record, Scored, pack, unpack
+from asyncsearch.journal.records import Began, Failed, Generated, Record, Retried, Scored, pack, unpack
 from asyncsearch.lock import locked
 from asyncsearch.scheduler import Cost
 from runtimes.base import Deliver, FinishReason, GenerateRequest, Request, Result, RuntimeFailure, ScoreRequest, Usage
@@ -56,10 +56,12 @@ records = st.one_of(
         st.text(),
         st.none() | st.lists(counts).map(tuple),
         st.sampled_from(FinishReason),
+        st.booleans(),
         costs,
     ),
     st.builds(Scored, counts, paths, st.lists(scores).map(tuple), costs),
     st.builds(Failed, counts, paths, st.text(), costs),
+    st.builds(Retried, counts),
 )
 
 
@@ -106,8 +108,13 @@ def test_a_torn_end_is_cut_and_written_on_behind(file: Path, payloads: list[byte
         size = data.draw(st.integers(0, len(whole)))
         file.write_bytes(whole[:size])
     else:  # as a power cut may leave it
-        size = data.draw(st.sampled_from(ends))
-        file.write_bytes(whole[:size] + bytes(data.draw(st.integers(0, 40))))
+        size = data.draw(st.integers(0, len(whole)))
+        end = max((end for end in ends if end <= size), default=0)
+        following = min((later for later in ends if later > end), default=size)
+        cut = whole[:size] + bytes(data.draw(st.integers(following - size, following - size + 40)))
+        size = next(index for index in range(len(cut), -1, -1) if index == 0 or cut[index - 1]) if end else size
+        size = max(size, end)
+        file.write_bytes(cut)
     found, end = read_blocks(file)
     assert found == payloads[: sum(end <= size for end in ends[1:])], "every block that is whole is there"
     assert end == max((end for end in ends if end <= size), default=0)
@@ -259,7 +266,7 @@ def test_a_dataset_may_grow_at_its_end(tmp_path: Path) -> None:
     assert grown.solved == 8
     run(tmp_path / "whole", Counted())
     assert told(tmp_path / "run") == told(tmp_path / "whole")
-    with pytest.raises(RunDirectoryError, match="the dataset was 8 other problems"):
+    with pytest.raises(RunDirectoryError, match="the dataset had 1 problems more"):
         run(tmp_path / "run", Counted(), count=7, resume=Resumption(extend=True))
 
 
@@ -267,7 +274,7 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     run(tmp_path / "run", Counted())
     with pytest.raises(RunDirectoryError, match="exists already; go on with it by --resume"):
         run(tmp_path / "run", Counted())
-    with pytest.raises(RunDirectoryError, match=r'parameters was \{"width":6.*seed was 0 and is 1'):
+    with pytest.raises(RunDirectoryError, match="seed was 0 and is 1; width was 6 and is 7"):
         run(tmp_path / "run", Counted(), strategy=Rebase(width=7), resume=True, options=SolveOptions(seed=1))
 
 
@@ -291,6 +298,53 @@ def test_what_failed_is_solved_again_where_that_is_asked_for(tmp_path: Path) -> 
     assert sum(mended.draws.values()) <= first.failed, "and what had been generated before is kept"
     run(tmp_path / "whole", Counted(), strategy=Sampling(width=1))
     assert told(tmp_path / "run") == told(tmp_path / "whole")
+
+
+def test_a_second_try_that_is_interrupted_is_not_forgotten(tmp_path: Path) -> None:
+    """What failed once counts no more, in whatever session the problem is solved."""
+    path = tmp_path / "run"
+    run(path, Counted(faults=Faults(rejected=1.0)), strategy=Sampling(width=1))
+
+    def copy(outcomes: int) -> None:
+        if outcomes == 3:
+            shutil.copytree(path, tmp_path / "killed")
+
+    options = SolveOptions(durability=None, problems_in_flight=1)
+    run(path, Counted(copy), strategy=Sampling(width=1), resume=Resumption(retry_failed=True), options=options)
+    done = run(tmp_path / "killed", Counted(), strategy=Sampling(width=1), resume=True)
+    assert (done.solved, done.failed) == (8, 0)
+
+
+def test_a_result_that_the_journal_does_not_hold_is_solved_again(tmp_path: Path) -> None:
+    """As after a power cut: the results had reached the disk, and the journal's end had not."""
+    run(tmp_path / "run", Counted())
+    whole = told(tmp_path / "run")
+    journal = tmp_path / "run" / "journal.bin"
+    journal.write_bytes(journal.read_bytes()[: journal.stat().st_size // 2])
+    resumed = Counted()
+    run(tmp_path / "run", resumed, resume=True)
+    assert resumed.draws
+    assert told(tmp_path / "run") == whole
+    assert all(nodes for nodes in journal_of(tmp_path / "run").values())
+    again = Counted()
+    run(tmp_path / "run", again, resume=True)
+    assert not again.draws
+
+
+def test_a_journaled_score_is_asked_for_once(tmp_path: Path) -> None:
+    """Two draws of one text have one score: the one that is recorded, whichever of them it is recorded for."""
+
+    def copy(outcomes: int) -> None:
+        shutil.copytree(tmp_path / "whole", tmp_path / f"killed{outcomes}")
+
+    strategy = Sampling(width=4, temperature=0.0)  # the likeliest text every time
+    run(tmp_path / "whole", Counted(copy), strategy=strategy, count=2)
+    for killed in sorted(tmp_path.glob("killed*")):
+        scored = [known.scored for nodes in journal_of(killed).values() for known in nodes.values() if known.scored]
+        resumed = Counted()
+        run(killed, resumed, strategy=strategy, count=2, resume=True)
+        asked = sum(resumed.scored.values()) + sum(bool(one.cost.usage.prompt_tokens) for one in scored)
+        assert asked == 2, "one text a problem"
 
 
 def test_a_nodes_failure_is_replayed_like_anything_else(tmp_path: Path) -> None:

@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from asyncsearch import Problem, Rebase, Run, RunDirectoryError, Sampling, SolveOptions, Strategy, solve_dataset
-from asyncsearch.replay import Replay, replay
+from asyncsearch import (
+    ConfigurationError,
+    Problem,
+    Rebase,
+    Run,
+    RunDirectoryError,
+    Sampling,
+    SolveOptions,
+    Strategy,
+    solve_dataset,
+)
+from asyncsearch.replay import Replay, replay, replay_anytime
 from asyncsearch.results import read_results
 from runtimes.simulated import SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
@@ -61,8 +71,50 @@ def test_the_first_of_many_samples_are_a_run_of_their_own(sampled: Path, tmp_pat
 def test_what_was_never_drawn_is_refused(sampled: Path) -> None:
     with pytest.raises(RunDirectoryError, match="of 10 problems draws are missing"):
         run_virtual(lambda: replay(sampled, parameters={"width": 9}))
-    with pytest.raises(RunDirectoryError, match="does not hold what rebase takes"):
-        run_virtual(lambda: replay(sampled, strategy="rebase"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"temperature": 0.5}, "was drawn with temperature 1.0; its journal has nothing for 0.5"),
+        ({"top_p": 0.5}, "was drawn with top_p 1.0"),
+        ({"max_tokens": 5}, "was drawn with max_tokens 1024"),
+        ({"max_step_tokens": 5}, "was drawn with max_step_tokens 256"),
+    ],
+)
+@pytest.mark.parametrize("strategy", [Sampling(width=8), Rebase(width=8)])
+def test_other_draws_are_not_taken_for_those_asked_for(
+    tmp_path: Path, strategy: Strategy, parameters: dict[str, float], message: str
+) -> None:
+    run(tmp_path / "run", strategy)
+    with pytest.raises(RunDirectoryError, match=message):
+        run_virtual(lambda: replay(tmp_path / "run", parameters=parameters))
+
+
+@pytest.mark.parametrize(("drawn", "asked"), [(Sampling(width=8), "rebase"), (Rebase(width=8), "sampling")])
+def test_steps_are_not_taken_for_whole_solutions(tmp_path: Path, drawn: Strategy, asked: str) -> None:
+    run(tmp_path / "run", drawn)
+    with pytest.raises(RunDirectoryError, match=f"does not hold what {asked} takes"):
+        run_virtual(lambda: replay(tmp_path / "run", strategy=asked))
+
+
+def test_scores_that_nobody_gave_are_refused(tmp_path: Path) -> None:
+    run(tmp_path / "run", Sampling(width=8, scored=False))
+    with pytest.raises(RunDirectoryError, match="was not scored"):
+        run_virtual(lambda: replay(tmp_path / "run", parameters={"scored": True}))
+
+
+def test_smaller_budgets_are_those_of_runs_of_their_own(sampled: Path, tmp_path: Path) -> None:
+    found = run_virtual(lambda: replay_anytime(sampled))
+    assert [one.strategy.width for one in found] == [1, 2, 4, 8]
+    for one in found:
+        run(tmp_path / f"run{one.strategy.width}", Sampling(width=one.strategy.width))
+        written = list(read_results(tmp_path / f"run{one.strategy.width}"))
+        assert answers(one) == [(result.id, result.answer) for result in written]
+        assert one.accuracy.correct == sum(result.correct is True for result in written)
+    run(tmp_path / "rebase", Rebase(width=4))
+    with pytest.raises(ConfigurationError, match="no run of a smaller width"):
+        run_virtual(lambda: replay_anytime(tmp_path / "rebase"))
 
 
 def test_other_votes_are_put_to_the_same_candidates(sampled: Path) -> None:

@@ -212,6 +212,9 @@ class ShortWriter:
         self._file = file
         self._room = 30
 
+    def fileno(self) -> int:
+        return self._file.fileno()
+
     def write(self, content: memoryview) -> int:
         if not self._room:
             raise OSError(errno.ENOSPC, "No space left on device")

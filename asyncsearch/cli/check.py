@@ -11,9 +11,9 @@ from rich.text import Text
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import RunDirectoryError
-from asyncsearch.journal import verify_journal
+from asyncsearch.journal import tokens_generated, verify_journal
 from asyncsearch.results import JOURNAL_FILE, read_results
-from asyncsearch.run_directory import verify_config
+from asyncsearch.run_directory import is_journaled, verify_config
 
 __all__ = ["check_command"]
 
@@ -27,13 +27,19 @@ def check_command(
         try:
             contents = verify_journal(run / JOURNAL_FILE)
             verify_config(run)
-            results = sum(1 for _ in read_results(run))
+            results = list(read_results(run))
+            journaled = tokens_generated(run / JOURNAL_FILE)
         except RunDirectoryError as error:
             say_error(str(error))
             damaged = True
             continue
+        if lost := [result.id for result in results if not is_journaled(result, journaled)]:
+            what = f"of {len(lost)} results, of {lost[0]!r} for one, the journal does not hold everything"
+            say_error(f"{run}: {what}; --resume solves them again")
+            damaged = True
+            continue
         words = (
-            f"{run}: sound; {results} results; a journal of {contents.problems} problems, {contents.generated} "
+            f"{run}: sound; {len(results)} results; a journal of {contents.problems} problems, {contents.generated} "
             f"generations, {contents.scored} scores and {contents.failed} failures in {contents.blocks} blocks"
         )
         if contents.torn_bytes:

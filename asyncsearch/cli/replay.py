@@ -12,6 +12,7 @@ from rich.text import Text
 from asyncsearch.answers.grading import Grader
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
+from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.replay import Replay, replay, replay_anytime
@@ -40,6 +41,8 @@ def replay_command(
     [bold]asyncsearch replay RUN[/bold] says whether the results are those that the run wrote down;
     [bold]asyncsearch replay RUN --width 8[/bold] what half of a run of 16 samples would have given.
     """
+    if (several := runs_in(run)) != [run]:
+        raise ConfigurationError(f"{run}: holds several runs; name one, as {several[0]}")
     parameters = parse_parameters(param or [])
     if width is not None:
         parameters["width"] = width

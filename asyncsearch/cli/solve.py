@@ -15,17 +15,19 @@ from rich.text import Text
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
+from asyncsearch.cli.runs import runs_in
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, load_configuration, save_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
 from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError, TooManyFailures
 from asyncsearch.format import FORMATS
+from asyncsearch.lock import locked
 from asyncsearch.options import SolveOptions
-from asyncsearch.problem import Problem
+from asyncsearch.problem import Problem, digest
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
-from asyncsearch.results import COMMAND_FILE
+from asyncsearch.results import COMMAND_FILE, read_config
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
 from asyncsearch.run_directory import Resumption, require_free
 
@@ -158,7 +160,12 @@ def solve_command(
     entries = entries_of(parameters, options) if name is None else [one_entry(name, parameters, options)]
     dataset = _first(dataset, given.dataset)
     if dataset is None:
-        raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
+        if resumption is None or out is None:
+            raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
+        raise ConfigurationError(
+            f"{out}: holds no run that the command line began ({COMMAND_FILE} is not there); to go on with one from "
+            "Python, give its problems and options once more"
+        )
     problems = load_problems(dataset, limit=_first(limit, given.limit))
     directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
     scored = any(entry.strategy.scored for entry in entries)
@@ -182,10 +189,17 @@ def solve_command(
         require_free(directory)  # before the models are loaded, and before anything is solved
 
     def remember() -> None:
+        if resumption is None:
+            require_free(directory)  # still
         if resumption is None or not (directory / COMMAND_FILE).exists():
             _remember(directory, chosen)
 
-    if _compare(problems, entries, policy, reward, directory, options, resumption, remember):
+    try:
+        failed = _compare(problems, entries, policy, reward, directory, options, resumption, remember)
+    finally:
+        if extend and _is_of(directory, problems):
+            _remember(directory, chosen)
+    if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -202,9 +216,18 @@ def _remember(directory: Path, configuration: Configuration) -> None:
     """Write down how a run is begun."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        save_configuration(directory / COMMAND_FILE, configuration)
+        with locked(directory):
+            save_configuration(directory / COMMAND_FILE, configuration)
     except OSError as error:
         raise RunDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
+
+
+def _is_of(directory: Path, problems: Sequence[Problem]) -> bool:
+    """Whether a run in a directory, or right inside it, is of these problems."""
+    try:
+        return any(read_config(run).get("problems_digest") == digest(problems) for run in runs_in(directory))
+    except RunDirectoryError:
+        return False
 
 
 def _absolute(model: str | None) -> str | None:
@@ -229,7 +252,8 @@ def _compare(
     """Run the entries, print the table, and return how many searches failed."""
     progress: Progress | None = None
     for ending in (signal.SIGTERM, signal.SIGHUP):  # what timeouts, batch systems and closed terminals send
-        signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with open_progress(err) as progress:
             rows = asyncio.run(

@@ -1,7 +1,14 @@
 """What happened is written down before it is used, so that nothing is lost and everything can be replayed."""
 
 from asyncsearch.journal.journal import Journal, SearchJournal
-from asyncsearch.journal.reading import JournalContents, NodeRecords, read_header, read_journal, verify_journal
+from asyncsearch.journal.reading import (
+    JournalContents,
+    NodeRecords,
+    read_header,
+    read_journal,
+    tokens_generated,
+    verify_journal,
+)
 
 __all__ = [
     "Journal",
@@ -10,5 +17,6 @@ __all__ = [
     "SearchJournal",
     "read_header",
     "read_journal",
+    "tokens_generated",
     "verify_journal",
 ]

@@ -5,8 +5,8 @@
 
 The header's check covers the block's place in the file, its length and its payload's check. A block is written by
 one ``write``, so a process that is killed leaves whole blocks and at most one torn at the end: fewer bytes than a
-header, or than a sound header promises, or (after a power cut) nothing but zeros. That is cut off. Anything else
-that does not fit is damage, and nothing behind it is believed.
+header, or than a sound header promises, or (after a power cut) zeros from some byte in it to the end of the file. That
+is cut off. Anything else that does not fit is damage, and nothing behind it is believed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from asyncsearch.errors import JournalError
-from asyncsearch.files import require_linked
+from asyncsearch.files import require_linked, sync_directory
 
 __all__ = ["MAGIC", "BlockReader", "BlockWriter"]
 
@@ -55,6 +55,8 @@ class BlockWriter:
         self._end = end
         if end == 0:
             self._write(MAGIC)
+            with suppress(OSError):  # not every file system can
+                sync_directory(path.parent)
 
     def append(self, payload: bytes) -> None:
         """Write a block, which is with the operating system when this returns.
@@ -134,9 +136,10 @@ class BlockReader:
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         magic = self._file.read(len(MAGIC))
         if magic != MAGIC:
-            if not MAGIC.startswith(magic):
+            begun = magic.rstrip(b"\0")
+            if not MAGIC.startswith(begun) or (begun != magic and not self._is_blank_from(len(magic))):
                 raise JournalError(f"{self._path}, byte 0: this is no journal of a version known here")
-            self.torn = len(magic)
+            self.torn = self._size
             return
         self.end = len(MAGIC)
         while (left := self._size - self.end) > 0:
@@ -145,13 +148,15 @@ class BlockReader:
                 break
             length, check, header_check = _HEADER.unpack(header)
             if header_check != zlib.crc32(_CHECKED.pack(self.end, length, check)):
-                if self._is_blank(header):
+                if self._is_blank_from(self.end + _HEADER.size):
                     break
                 raise self._damaged("header")
             if left < _HEADER.size + length:
                 break
             payload = self._file.read(length)
             if zlib.crc32(payload) != check:
+                if self._is_blank_from(self.end + _HEADER.size + length):
+                    break
                 raise self._damaged("content")
             offset = self.end
             self.count += 1
@@ -159,13 +164,12 @@ class BlockReader:
             yield offset, payload
         self.torn = self._size - self.end
 
-    def _is_blank(self, header: bytes) -> bool:
-        """Whether there are only zeros from here to the end of the file."""
-        part = header
-        while part:
+    def _is_blank_from(self, end: int) -> bool:
+        """Whether there are only zeros from some byte before ``end`` to the end of the file: never written."""
+        self._file.seek(end - 1)
+        while part := self._file.read(_LARGEST_READ):
             if part.strip(b"\0"):
                 return False
-            part = self._file.read(_LARGEST_READ)
         return True
 
     def _damaged(self, what: str) -> JournalError:

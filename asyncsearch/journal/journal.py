@@ -16,8 +16,8 @@ from anyio import to_thread
 from asyncsearch.errors import JournalError
 from asyncsearch.journal.blocks import BlockWriter
 from asyncsearch.journal.compression import Compressor
-from asyncsearch.journal.reading import NodeRecords, open_journal
-from asyncsearch.journal.records import Began, Failed, Header, Record, pack, pack_header
+from asyncsearch.journal.reading import NodeRecords, forget_failures, open_journal
+from asyncsearch.journal.records import Began, Header, Record, Retried, pack, pack_header
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
 
@@ -56,7 +56,7 @@ class Journal:
         compress: whether a new one is compressed.
         durability: see above.
         finished: ids of problems whose records are not wanted.
-        retried: ids of problems of which failures are not wanted.
+        retried: ids of problems whose failures count no more.
 
     Raises:
         JournalError: the file cannot be written, or what is in it is damaged.
@@ -79,12 +79,17 @@ class Journal:
         self._numbers: dict[str, int] = {}
         self._known: dict[int, dict[NodePath, NodeRecords]] = {}
         self._count = 0
-        end, header = self._load(path, finished, retried) if path.exists() else (0, None)
+        end, header = self._load(path, finished) if path.exists() else (0, None)
         new = Header(dict(config), "zstd" if compress else None)
         self._compressor = Compressor((header or new).compression)
         self._writer = BlockWriter(path, end=end)
         if header is None:
             self._writer.append(pack_header(new))
+        again = [self._numbers[problem] for problem in sorted(retried & self._numbers.keys())]
+        if again:
+            for number in again:
+                forget_failures(self._known.get(number, {}))
+            self._writer.append(self._compressor.compress(pack(map(Retried, again))))
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +165,7 @@ class Journal:
         with suppress(JournalError):  # kept, and raised to whoever adds or flushes next
             self.flush()
 
-    def _load(self, path: Path, finished: frozenset[str], retried: frozenset[str]) -> tuple[int, Header | None]:
+    def _load(self, path: Path, finished: frozenset[str]) -> tuple[int, Header | None]:
         """Read what is there, and return where its last whole block ends, and its header."""
         problems: dict[int, str] = {}
         with open_journal(path) as reader:
@@ -169,8 +174,8 @@ class Journal:
                     self._count = max(self._count, record.search + 1)
                     self._numbers[record.problem] = record.search
                     problems[record.search] = record.problem
-                    continue
-                problem = problems.get(record.search)
-                if problem not in finished and not (isinstance(record, Failed) and problem in retried):
+                elif isinstance(record, Retried):
+                    forget_failures(self._known.get(record.search, {}))
+                elif problems.get(record.search) not in finished:
                     self._known.setdefault(record.search, {}).setdefault(record.path, NodeRecords()).note(record)
             return reader.blocks.end, reader.header

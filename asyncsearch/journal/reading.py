@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from asyncsearch.errors import JournalError
 from asyncsearch.journal.blocks import BlockReader
 from asyncsearch.journal.compression import Decompressor
-from asyncsearch.journal.records import Began, Failed, Generated, Header, Record, Scored, unpack, unpack_header
+from asyncsearch.journal.records import Began, Failed, Generated, Header, Record, Retried, Scored, unpack, unpack_header
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
 
@@ -19,9 +19,11 @@ __all__ = [
     "JournalContents",
     "JournalReader",
     "NodeRecords",
+    "forget_failures",
     "open_journal",
     "read_header",
     "read_journal",
+    "tokens_generated",
     "verify_journal",
 ]
 
@@ -38,9 +40,9 @@ class NodeRecords:
         """Take up a record of the node."""
         match record:
             case Generated():
-                self.generated = record
+                self.generated, self.failed = record, None
             case Scored():
-                self.scored = record
+                self.scored, self.failed = record, None
             case Failed():
                 self.failed = record
 
@@ -111,10 +113,32 @@ def read_journal(path: Path) -> Iterator[tuple[Problem, dict[NodePath, NodeRecor
         for record in reader:
             if isinstance(record, Began):
                 problems[record.search] = Problem(id=record.problem, text=record.text, answer=record.answer)
+            elif isinstance(record, Retried):
+                forget_failures(known.get(record.search, {}))
             else:
                 known.setdefault(record.search, {}).setdefault(record.path, NodeRecords()).note(record)
     for number, problem in problems.items():
         yield problem, known.pop(number, {})
+
+
+def tokens_generated(path: Path) -> dict[str, int]:
+    """How many tokens a journal has of each problem, by its id; none where there is no journal.
+
+    Raises:
+        JournalError: it cannot be read, or is damaged.
+    """
+    if not path.exists():
+        return {}
+    return {
+        problem.id: sum(known.generated.cost.usage.generated_tokens for known in nodes.values() if known.generated)
+        for problem, nodes in read_journal(path)
+    }
+
+
+def forget_failures(known: Mapping[NodePath, NodeRecords]) -> None:
+    """Take what is recorded of a search as if nothing had failed in it."""
+    for records in known.values():
+        records.failed = None
 
 
 @dataclass(slots=True, kw_only=True)

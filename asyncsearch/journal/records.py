@@ -21,6 +21,7 @@ __all__ = [
     "Header",
     "Path",
     "Record",
+    "Retried",
     "Scored",
     "pack",
     "pack_header",
@@ -32,8 +33,8 @@ Path: TypeAlias = tuple[int, ...]
 """A node's address in its tree: the draws from the root to it."""
 
 _FINISHES = (FinishReason.STOP, FinishReason.END, FinishReason.LENGTH, FinishReason.CONTEXT)
-_BEGAN, _SCORED, _FAILED = range(len(_FINISHES), len(_FINISHES) + 3)
-"""Kinds of records; those of generations are how they ended."""
+_SCORED, _FAILED, _BEGAN, _RETRIED = range(2 * len(_FINISHES), 2 * len(_FINISHES) + 4)
+"""Kinds of records; those of generations are how they ended, first of steps and then of whole solutions."""
 
 _COST_FIELDS = 5
 """Of a cost without waste."""
@@ -58,13 +59,17 @@ class Began(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What the policy wrote for a node. ``token_ids`` are None where its text is encoded to just these."""
+    """What the policy wrote for a node: a step, or a ``whole_solution``.
+
+    ``token_ids`` are None where its text is encoded to just these.
+    """
 
     search: int
     path: Path
     text: str
     token_ids: tuple[int, ...] | None
     finish: FinishReason
+    whole_solution: bool
     cost: Cost
 
 
@@ -86,7 +91,13 @@ class Failed(NamedTuple):
     cost: Cost
 
 
-Record: TypeAlias = Began | Generated | Scored | Failed
+class Retried(NamedTuple):
+    """The failures that are recorded of a search until here count no more: it is made again."""
+
+    search: int
+
+
+Record: TypeAlias = Began | Generated | Scored | Failed | Retried
 
 
 def pack_header(header: Header) -> bytes:
@@ -128,8 +139,8 @@ def unpack(payload: bytes) -> list[Record]:
 
 def _to_list(record: Record) -> tuple[Any, ...]:
     if type(record) is Generated:
-        search, path, text, token_ids, finish, cost = record
-        values = (_FINISHES.index(finish), search, path, text, *_cost_to_list(cost))
+        search, path, text, token_ids, finish, whole_solution, cost = record
+        values = (_FINISHES.index(finish) + len(_FINISHES) * whole_solution, search, path, text, *_cost_to_list(cost))
         if token_ids is None:
             return values
         return (*values, token_ids) if len(values) > _COST_FIELDS + 4 else (*values, None, token_ids)
@@ -143,14 +154,17 @@ def _to_list(record: Record) -> tuple[Any, ...]:
     if type(record) is Failed:
         search, path, error, cost = record
         return (_FAILED, search, path, error, *_cost_to_list(cost))
-    return (_BEGAN, *record)
+    return (_RETRIED if type(record) is Retried else _BEGAN, *record)
 
 
 def _from_list(kind: int, search: int, *values: Any) -> Record:
-    if 0 <= kind < len(_FINISHES):
+    if 0 <= kind < _SCORED:
         path, text, *cost = values
         ids = tuple(cost.pop()) if len(cost) == _COST_FIELDS + 2 else None
-        return Generated(search, tuple(path), text, ids, _FINISHES[kind], _cost_from_list(*cost))
+        whole_solution, finish = divmod(kind, len(_FINISHES))
+        return Generated(
+            search, tuple(path), text, ids, _FINISHES[finish], bool(whole_solution), _cost_from_list(*cost)
+        )
     if kind == _SCORED:
         path, scores, *cost = values
         return Scored(search, tuple(path), tuple(map(_score_from_number, scores)), _cost_from_list(*cost))
@@ -160,6 +174,8 @@ def _from_list(kind: int, search: int, *values: Any) -> Record:
     if kind == _BEGAN:
         problem, text, answer = values
         return Began(search, problem, text, answer)
+    if kind == _RETRIED and not values:
+        return Retried(search)
     raise ValueError(f"unknown kind {kind}")
 
 

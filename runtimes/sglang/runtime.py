@@ -244,7 +244,9 @@ class SglangRuntime(SharedOpening):
             try:
                 result = await self._generation(call.server, request, extra_tokens, sent.rid)
             except RuntimeFailure as failure:
-                failure.usage = replace(failure.usage, cached_tokens=max(failure.usage.cached_tokens - extra_tokens, 0))
+                prompt = max(failure.usage.prompt_tokens, extra_tokens)
+                cached = max(failure.usage.cached_tokens - extra_tokens, 0)
+                failure.usage = replace(failure.usage, prompt_tokens=prompt, cached_tokens=cached)
                 self._fail(request, failure, call)
             else:
                 call.prefixes.add([result.prefix])
@@ -295,7 +297,7 @@ class SglangRuntime(SharedOpening):
         """Read on in one call; where that is refused, each half in one of its own, until a bad request is alone."""
         for scoring in scorings:
             if (sent := call.left.get(scoring.request)) is not None and sent.given_up:
-                call.settle(scoring.request, RequestAborted("aborted", request=scoring.request))
+                self._fail_scoring(scoring, RequestAborted("aborted"), call)
         scorings = [scoring for scoring in scorings if scoring.request in call.left]
         if not scorings:
             return
@@ -303,14 +305,14 @@ class SglangRuntime(SharedOpening):
             answers = await self._ask(scorings, call)
         except RequestRejected as failure:
             if len(scorings) == 1:
-                self._fail(scorings[0].request, failure, call)
+                self._fail_scoring(scorings[0], failure, call)
                 return
             middle = len(scorings) // 2
             for half in (scorings[:middle], scorings[middle:]):
                 await self._read_or_split(half, call)
         except RuntimeFailure as failure:
             for scoring in scorings:
-                self._fail(scoring.request, failure, call)
+                self._fail_scoring(scoring, failure, call)
         else:
             for scoring, answer in zip(scorings, answers, strict=True):
                 self._read(scoring, answer, call)
@@ -333,6 +335,12 @@ class SglangRuntime(SharedOpening):
             raise RetryableError(f"{self.address} did not answer each of {len(scorings)} texts")
         return answers
 
+    def _fail_scoring(self, scoring: _Scoring, failure: RuntimeFailure, call: _Call) -> None:
+        """Settle a request with a failure, and with what was computed for it before."""
+        told = failure_concerning(failure, scoring.request)
+        told.usage = Usage(prompt_tokens=scoring.computed + failure.usage.new_tokens)
+        self._fail(scoring.request, told, call)
+
     def _read(self, scoring: _Scoring, answer: Any, call: _Call) -> None:
         """Take the scores from an answer, and settle the request if those are all."""
         request = scoring.request
@@ -349,7 +357,7 @@ class SglangRuntime(SharedOpening):
                 prompt_tokens, cached_tokens = read_usage(answer)
                 scoring.computed += prompt_tokens - cached_tokens
         except RuntimeFailure as failure:
-            self._fail(request, failure, call)
+            self._fail_scoring(scoring, failure, call)
             return
         call.prefixes.add(read.segments())
         if len(scoring.scores) == len(scoring.tags):

@@ -45,12 +45,7 @@ def test_solve_compares_four_rows(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for row in ("greedy", "majority, 4 samples", "weighted, 4 samples", "REBASE at width 4"):
         assert row in done.stdout
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "command.yaml",
-        "greedy",
-        "rebase",
-        "sampling",
-    ]
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"command.yaml", "greedy", "rebase", "sampling"}
     evaluated = command("evaluate", "run", "--json", cwd=tmp_path)
     records = orjson.loads(evaluated.stdout)
     assert [Path(record["run"]).name for record in records] == ["greedy", "rebase", "sampling"]

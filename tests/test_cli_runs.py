@@ -66,6 +66,21 @@ def test_a_run_is_gone_on_with_by_its_directory_alone(folder: Path, tmp_path_fac
     assert "other: holds no run that the command line began" in unknown.stderr
 
 
+def test_a_run_that_was_extended_is_gone_on_with_by_its_directory_alone(tmp_path: Path) -> None:
+    problems = [orjson.dumps({"problem": f"Tom has {n} apples and buys 3. How many?", "answer": n + 3}) for n in (2, 5)]
+    (tmp_path / "problems.jsonl").write_bytes(problems[0] + b"\n")
+    solve = ("solve", "problems.jsonl", "--strategy", "sampling", "--width", "2", "--out", "run")
+    assert command(*solve, cwd=tmp_path).returncode == 0
+    (tmp_path / "problems.jsonl").write_bytes(b"\n".join(problems) + b"\n")
+    refused = command("solve", "--resume", "--out", "run", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "the dataset has 1 problems more (--extend adds them)" in refused.stderr
+    extended = command("solve", "--extend", "--out", "run", cwd=tmp_path)
+    assert extended.returncode == 0, extended.stderr
+    assert command("solve", "--resume", "--out", "run", cwd=tmp_path).returncode == 0
+    assert len(list(read_results(tmp_path / "run"))) == 2
+
+
 def test_check_says_what_is_there(folder: Path) -> None:
     sound = command("check", "run", cwd=folder)
     assert sound.returncode == 0
@@ -74,8 +89,13 @@ def test_check_says_what_is_there(folder: Path) -> None:
     content = journal.read_bytes()
     journal.write_bytes(content[:-5])
     torn = command("check", "run", cwd=folder)
-    assert torn.returncode == 0
-    assert "bytes of a torn one behind them, which --resume cuts off" in torn.stdout
+    assert torn.returncode == 1
+    assert "results, of 'arithmetic-" in torn.stderr
+    assert "the journal does not hold everything; --resume solves them again" in torn.stderr
+    (folder / "run" / "results.jsonl").write_bytes(b"")
+    killed = command("check", "run", cwd=folder)
+    assert killed.returncode == 0
+    assert "bytes of a torn one behind them, which --resume cuts off" in killed.stdout
     journal.write_bytes(content[:500] + bytes([content[500] ^ 4]) + content[501:])
     damaged = command("check", "run", cwd=folder)
     assert damaged.returncode == 1

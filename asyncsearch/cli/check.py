@@ -11,7 +11,7 @@ from rich.text import Text
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import RunDirectoryError
-from asyncsearch.journal import tokens_generated, verify_journal
+from asyncsearch.journal import tokens_journaled, verify_journal
 from asyncsearch.results import JOURNAL_FILE, read_results
 from asyncsearch.run_directory import is_journaled, verify_config
 
@@ -28,7 +28,7 @@ def check_command(
             contents = verify_journal(run / JOURNAL_FILE)
             verify_config(run)
             results = list(read_results(run))
-            journaled = tokens_generated(run / JOURNAL_FILE)
+            journaled = tokens_journaled(run / JOURNAL_FILE)
         except RunDirectoryError as error:
             say_error(str(error))
             damaged = True

@@ -6,7 +6,7 @@ from asyncsearch.journal.reading import (
     NodeRecords,
     read_header,
     read_journal,
-    tokens_generated,
+    tokens_journaled,
     verify_journal,
 )
 
@@ -17,6 +17,6 @@ __all__ = [
     "SearchJournal",
     "read_header",
     "read_journal",
-    "tokens_generated",
+    "tokens_journaled",
     "verify_journal",
 ]

@@ -13,7 +13,7 @@ import orjson
 
 from asyncsearch.errors import JournalError, RunDirectoryError
 from asyncsearch.files import UNFINISHED, write_whole_file
-from asyncsearch.journal import Journal, SearchJournal, read_header, tokens_journaled
+from asyncsearch.journal import Journal, JournalContents, SearchJournal, read_header, verify_journal
 from asyncsearch.lock import LOCK_FILE, locked
 from asyncsearch.problem import Problem, digest
 from asyncsearch.results import COMMAND_FILE, CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
@@ -119,7 +119,7 @@ def open_run_directory(
         except OSError as error:
             raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
         positions = {problem.id: position for position, problem in enumerate(problems)}
-        journaled = tokens_journaled(path / JOURNAL_FILE)
+        journaled = verify_journal(path / JOURNAL_FILE) if (path / JOURNAL_FILE).exists() else JournalContents()
         retried: set[str] = set()
 
         def drop(result: ProblemResult) -> bool:
@@ -143,9 +143,9 @@ def open_run_directory(
         yield RunDirectory(path, journal, results)
 
 
-def is_journaled(result: ProblemResult, tokens: Mapping[str, tuple[int, int]]) -> bool:
-    """Whether a journal holds what a result was made of, by its ``tokens``, see `tokens_journaled`."""
-    generated, scored = tokens.get(result.id, (0, 0))
+def is_journaled(result: ProblemResult, journal: JournalContents) -> bool:
+    """Whether a journal holds what a result was made of, by the tokens of both models."""
+    generated, scored = journal.tokens.get(result.id, (0, 0))
     accounts = result.accounts
     return accounts.policy.generated_tokens <= generated and accounts.reward.prompt_tokens <= scored
 

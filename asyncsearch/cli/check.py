@@ -11,7 +11,7 @@ from rich.text import Text
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import RunDirectoryError
-from asyncsearch.journal import tokens_journaled, verify_journal
+from asyncsearch.journal import verify_journal
 from asyncsearch.results import JOURNAL_FILE, read_results
 from asyncsearch.run_directory import is_journaled, verify_config
 
@@ -28,12 +28,11 @@ def check_command(
             contents = verify_journal(run / JOURNAL_FILE)
             verify_config(run)
             results = list(read_results(run))
-            journaled = tokens_journaled(run / JOURNAL_FILE)
         except RunDirectoryError as error:
             say_error(str(error))
             damaged = True
             continue
-        if lost := [result.id for result in results if not is_journaled(result, journaled)]:
+        if lost := [result.id for result in results if not is_journaled(result, contents)]:
             what = f"of {len(lost)} results, of {lost[0]!r} for one, the journal does not hold everything"
             say_error(f"{run}: {what}; --resume solves them again")
             damaged = True

@@ -6,7 +6,6 @@ from asyncsearch.journal.reading import (
     NodeRecords,
     read_header,
     read_journal,
-    tokens_journaled,
     verify_journal,
 )
 
@@ -17,6 +16,5 @@ __all__ = [
     "SearchJournal",
     "read_header",
     "read_journal",
-    "tokens_journaled",
     "verify_journal",
 ]

@@ -16,7 +16,7 @@ from anyio import to_thread
 from asyncsearch.errors import JournalError
 from asyncsearch.journal.blocks import BlockWriter
 from asyncsearch.journal.compression import Compressor
-from asyncsearch.journal.reading import NodeRecords, forget_failures, open_journal
+from asyncsearch.journal.reading import NodeRecords, Nodes, collect, forget_failures, open_journal
 from asyncsearch.journal.records import Began, Header, Record, Retried, pack, pack_header
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
@@ -32,7 +32,7 @@ class SearchJournal:
     """
 
     number: int = 0
-    known: dict[NodePath, NodeRecords] = field(default_factory=dict)
+    known: Nodes = field(default_factory=dict)
     add: Callable[[Record], None] = lambda _: None
 
     def of(self, path: NodePath) -> NodeRecords:
@@ -76,10 +76,16 @@ class Journal:
         self._pending: list[Record] = []
         self._failure: JournalError | None = None
         self._unsynced = anyio.Event()
-        self._numbers: dict[str, int] = {}
-        self._known: dict[int, dict[NodePath, NodeRecords]] = {}
-        self._count = 0
-        end, header = self._load(path, finished) if path.exists() else (0, None)
+        problems: dict[int, Problem] = {}
+        self._known: dict[int, Nodes] = {}
+        header: Header | None = None
+        end = 0
+        if path.exists():
+            with open_journal(path) as reader:
+                problems, self._known = collect(reader, finished=finished)
+                header, end = reader.header, reader.blocks.end
+        self._numbers = {problem.id: number for number, problem in problems.items()}
+        self._count = max(problems, default=-1) + 1
         new = Header(dict(config), "zstd" if compress else None)
         self._compressor = Compressor((header or new).compression)
         self._writer = BlockWriter(path, end=end)
@@ -164,18 +170,3 @@ class Journal:
     def _flush_in_turn(self) -> None:
         with suppress(JournalError):  # kept, and raised to whoever adds or flushes next
             self.flush()
-
-    def _load(self, path: Path, finished: frozenset[str]) -> tuple[int, Header | None]:
-        """Read what is there, and return where its last whole block ends, and its header."""
-        problems: dict[int, str] = {}
-        with open_journal(path) as reader:
-            for record in reader:
-                if isinstance(record, Began):
-                    self._count = max(self._count, record.search + 1)
-                    self._numbers[record.problem] = record.search
-                    problems[record.search] = record.problem
-                elif isinstance(record, Retried):
-                    forget_failures(self._known.get(record.search, {}))
-                elif problems.get(record.search) not in finished:
-                    self._known.setdefault(record.search, {}).setdefault(record.path, NodeRecords()).note(record)
-            return reader.blocks.end, reader.header

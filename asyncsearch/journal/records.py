@@ -140,10 +140,11 @@ def unpack(payload: bytes) -> list[Record]:
 def _to_list(record: Record) -> tuple[Any, ...]:
     if type(record) is Generated:
         search, path, text, token_ids, finish, whole_solution, cost = record
-        values = (_FINISHES.index(finish) + len(_FINISHES) * whole_solution, search, path, text, *_cost_to_list(cost))
-        if token_ids is None:
-            return values
-        return (*values, token_ids) if len(values) > _COST_FIELDS + 4 else (*values, None, token_ids)
+        kind = _FINISHES.index(finish) + len(_FINISHES) * whole_solution
+        values = _cost_to_list(cost)
+        if token_ids is not None:  # behind a cost with waste, or with the place of it
+            values = (*values, token_ids) if len(values) > _COST_FIELDS else (*values, None, token_ids)
+        return (kind, search, path, text, *values)
     if type(record) is Scored:
         search, path, scores, cost = record
         # A score that has but seven decimals is a whole number of them, which takes half the room.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from command_line import command
 
 from asyncsearch import ProblemResult, read_results
 
@@ -26,18 +27,6 @@ policy_model_type: "llemma"
 store_path: ./exp_results/rebase_16/
 width: 4
 """
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "asyncsearch", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "160"},
-    )
 
 
 def test_solve_compares_four_rows(tmp_path: Path) -> None:

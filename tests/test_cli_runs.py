@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 import pytest
+from command_line import command
 
 from asyncsearch import read_results
 
 SOLVE = ("solve", "arithmetic", "--limit", "4", "--width", "4")
-
-
-def command(*arguments: str, cwd: Path, limit_blocks: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command; ``limit_blocks`` of 1024 bytes are the most that the system lets it write to one file."""
-    line = shlex.join([sys.executable, "-m", "asyncsearch", *arguments])
-    return subprocess.run(
-        ["bash", "-c", line if limit_blocks is None else f"ulimit -f {limit_blocks}; {line}"],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "160"},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +112,7 @@ def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None
 def test_a_disk_that_is_full_stops_the_run_and_loses_nothing(folder: Path, compress: list[str]) -> None:
     whole = [result.without_times() for result in read_results(folder / "run")]
     solve = (*SOLVE, "--strategy", "sampling", "--out", "full", *compress)
-    full = command(*solve, cwd=folder, limit_blocks=2)
+    full = command(*solve, cwd=folder, file_limit=2)
     assert full.returncode == 2
     assert "cannot be written: File too large" in full.stderr
     assert "Traceback" not in full.stderr

@@ -13,21 +13,20 @@ import typer
 from rich.text import Text
 
 from asyncsearch.answers.voting import VOTES
+from asyncsearch.cli.command_file import holds_run_of, recall_command, remember_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
-from asyncsearch.cli.runs import runs_in
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
-from asyncsearch.configuration import Configuration, load_configuration, save_configuration
+from asyncsearch.configuration import Configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
-from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError, TooManyFailures
+from asyncsearch.errors import ConfigurationError, ModelGone, TooManyFailures
 from asyncsearch.format import FORMATS
-from asyncsearch.lock import locked
 from asyncsearch.options import SolveOptions
-from asyncsearch.problem import Problem, digest
+from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
-from asyncsearch.results import COMMAND_FILE, read_config
+from asyncsearch.results import COMMAND_FILE
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
 from asyncsearch.run_directory import Resumption, require_free
 
@@ -119,7 +118,8 @@ def solve_command(
     does your own.
     """
     resumption = Resumption(extend=extend, retry_failed=retry_failed) if resume or extend or retry_failed else None
-    given = _given(config, out, resumption)
+    begun = None if resumption is None or out is None else recall_command(out)
+    given = load_configuration(config) if config is not None else begun or Configuration()
     for note in given.notes:
         err.print(Text(f"note: {config}: {note}"))
     flags = {
@@ -170,11 +170,11 @@ def solve_command(
     directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
     scored = any(entry.strategy.scored for entry in entries)
     chosen = Configuration(
-        dataset=dataset if dataset in BUNDLED else str(Path(dataset).absolute()),
+        dataset=dataset,
         strategy=name,
         parameters=parameters,
-        policy=_absolute(_first(policy, given.policy)),
-        reward=_absolute(_first(reward, given.reward)),
+        policy=_first(policy, given.policy),
+        reward=_first(reward, given.reward),
         format=_first(format, given.format),
         reward_format=options.reward_format,
         vote=options.vote,
@@ -184,59 +184,23 @@ def solve_command(
         policy_parameters=options.policy_parameters,
         reward_parameters=options.reward_parameters,
     )
-    policy, reward = _models(_first(policy, given.policy), _first(reward, given.reward), scored=scored)
+    policy, reward = _models(chosen.policy, chosen.reward, scored=scored)
     if resumption is None:
         require_free(directory)  # before the models are loaded, and before anything is solved
 
     def remember() -> None:
         if resumption is None:
             require_free(directory)  # still
-        if resumption is None or not (directory / COMMAND_FILE).exists():
-            _remember(directory, chosen)
+        if begun is None:
+            remember_command(directory, chosen)
 
     try:
         failed = _compare(problems, entries, policy, reward, directory, options, resumption, remember)
     finally:
-        if extend and _is_of(directory, problems):
-            _remember(directory, chosen)
+        if extend and holds_run_of(directory, problems):
+            remember_command(directory, chosen)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _given(config: Path | None, out: Path | None, resumption: Resumption | None) -> Configuration:
-    """What a file says: that of ``--config``, or the one that a run to go on with was begun by."""
-    if config is not None:
-        return load_configuration(config)
-    if resumption is not None and out is not None and (out / COMMAND_FILE).exists():
-        return load_configuration(out / COMMAND_FILE)
-    return Configuration()
-
-
-def _remember(directory: Path, configuration: Configuration) -> None:
-    """Write down how a run is begun."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with locked(directory):
-            save_configuration(directory / COMMAND_FILE, configuration)
-    except OSError as error:
-        raise RunDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
-
-
-def _is_of(directory: Path, problems: Sequence[Problem]) -> bool:
-    """Whether a run in a directory, or right inside it, is of these problems."""
-    try:
-        return any(read_config(run).get("problems_digest") == digest(problems) for run in runs_in(directory))
-    except RunDirectoryError:
-        return False
-
-
-def _absolute(model: str | None) -> str | None:
-    """A model's name that means the same in another working directory."""
-    name, colon, address = (model or "").partition(":")
-    directory = Path(address if colon else name)
-    if model is None or not directory.is_dir() or (colon and name != "local"):
-        return model
-    return f"local:{directory.absolute()}"
 
 
 def _compare(

@@ -94,7 +94,7 @@ class SearchContext:
                 raise ValueError(f"node {node.path} is {node.state.value}: it cannot be expanded")
         children = [self._sprout(node) for node, count in wanted for _ in range(count)]
         for child in children:  # what is recorded first, lest its scores be asked for by another with the same text
-            if self._is_recorded(child):
+            if self._is_recorded(child, whole_solutions):
                 await self._grow(child, whole_solutions)
         async with anyio.create_task_group() as growing:
             for child in children:
@@ -117,11 +117,13 @@ class SearchContext:
         parent.children.append(child)
         return child
 
-    def _is_recorded(self, node: Node) -> bool:
-        """Whether all that has become of a node is recorded."""
+    def _is_recorded(self, node: Node, whole_solution: bool) -> bool:
+        """Whether all that has become of a node is recorded, so that growing it waits for nobody."""
         recorded = self._journal.of(node.path)
-        scored = recorded.scored is not None or self._scores is None
-        return recorded.failed is not None or (recorded.generated is not None and scored)
+        if recorded.failed is not None:
+            return True
+        drawn = recorded.generated is not None and recorded.generated.whole_solution is whole_solution
+        return drawn and (recorded.scored is not None or self._scores is None)
 
     async def _grow(self, node: Node, whole_solution: bool) -> None:
         recorded = self._journal.of(node.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,11 @@ def weights_fingerprint(directory: Path | None) -> str | None:
 
 def _tensors(file: int, size: int) -> list[tuple[int, int]]:
     """Where the tensors of a file of weights begin and end; of one that is not in safetensors, sixteen parts."""
-    try:
-        header_size = int.from_bytes(os.pread(file, 8, 0), "little")
-        begin = 8 + header_size
-        header: dict[str, Any] = json.loads(os.pread(file, header_size, 8)) if begin <= size else {"": {}}
-        return [
-            (begin + tensor["data_offsets"][0], begin + tensor["data_offsets"][1])
-            for name, tensor in header.items()
-            if name != "__metadata__"
-        ]
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError):
-        return [(size * part // 16, size * (part + 1) // 16) for part in range(16)]
+    header_size = int.from_bytes(os.pread(file, 8, 0), "little")
+    begin = 8 + header_size
+    if begin <= size:
+        with suppress(ValueError, TypeError, AttributeError, KeyError):
+            header: dict[str, Any] = json.loads(os.pread(file, header_size, 8))
+            tensors = [tensor["data_offsets"] for name, tensor in header.items() if name != "__metadata__"]
+            return [(begin + first, begin + last) for first, last in tensors]
+    return [(size * part // 16, size * (part + 1) // 16) for part in range(16)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,18 @@ from asyncsearch import (
     solve_dataset,
 )
 from asyncsearch.accounting import Accounts, ModelAccount, forward_flops
-from runtimes.base import ModelSize, Usage
+from asyncsearch.replay import replay
+from runtimes.base import (
+    Deliver,
+    ModelSize,
+    Request,
+    RequestRejected,
+    Result,
+    RetryableError,
+    RuntimeFailure,
+    ScoreRequest,
+    Usage,
+)
 from runtimes.local import LocalRuntime
 from runtimes.model_files import weights_fingerprint
 from runtimes.model_size import model_size
@@ -186,9 +198,47 @@ def test_what_is_given_up_is_counted_as_waste() -> None:
     policy, lanes = done.accounts.policy, done.statistics
     assert lanes.generate.aborted > 0
     assert policy.aborted_tokens == lanes.generate.wasted_tokens > 0
-    # Draws that were there in time, but whose scores were not.
     assert done.accounts.reward.aborted_tokens == lanes.score.wasted_tokens
     assert policy.prompt_tokens + policy.cached_tokens == lanes.generate.prompt_tokens
+
+
+class Costly(Sized):
+    """Refuses every third request and fails every fourth once, and says what that took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = 0
+        self._seen_before: set[Request] = set()
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        def spoil(request: Request, outcome: Result | RuntimeFailure) -> None:
+            number = sum(map(ord, request.prefix.full_text())) % 12
+            usage = Usage(prompt_tokens=7, cached_tokens=2)
+            if number % 3 == 0:
+                outcome = RequestRejected("no", request=request, usage=usage)
+            elif number % 4 == 0 and request not in self._seen_before:
+                self._seen_before.add(request)
+                outcome = RetryableError("not yet", request=request, usage=usage)
+            self.told += outcome.usage.new_tokens if isinstance(outcome, RuntimeFailure) else 0
+            deliver(request, outcome)
+
+        await super().score(requests, spoil)
+
+
+def test_what_comes_to_nothing_is_counted_where_it_was_lost(tmp_path: Path) -> None:
+    """Failed attempts where they failed; and as speculated what was generated for nodes without a score."""
+    problems = [Problem(id=f"p{number}", text=f"problem {number}", answer="1") for number in range(6)]
+    policy, reward = Sized(), Costly()
+    done = run_virtual(
+        lambda: solve_dataset(problems, Rebase(width=8), policy=policy, reward=reward, run_dir=tmp_path / "run")
+    )
+    accounts, lanes = done.accounts, done.statistics
+    assert accounts.reward.failed_tokens == reward.told == lanes.score.wasted_tokens > 0
+    assert accounts.policy.failed_tokens == 0
+    assert accounts.policy.speculated_tokens > 0
+    assert accounts.policy.generated_tokens > accounts.policy.speculated_tokens
+    replayed = run_virtual(lambda: replay(tmp_path / "run"))
+    assert replayed.differing == (), "waste is journaled too"
 
 
 def test_an_unknown_size_makes_operations_unknown() -> None:

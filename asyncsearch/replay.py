@@ -140,6 +140,9 @@ def _require_drawn_alike(run: Path, config: Mapping[str, Any], strategy: Strateg
 async def replay_anytime(run: Path, *, vote: str | None = None, aggregation: str | None = None) -> list[Replay]:
     """What the run would have given at each smaller budget: replays at width 1, 2, 4 and so on up to its own.
 
+    A score that several draws share was paid for by the one that asked first, in the whole run: so a smaller budget's
+    reward tokens are near those of a run of its own, and not the same.
+
     Raises:
         ConfigurationError: a prefix of such a run is no run.
         RunDirectoryError: as `replay`.

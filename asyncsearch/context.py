@@ -8,7 +8,6 @@ import anyio
 
 from asyncsearch.format import Format
 from asyncsearch.journal import NodeRecords, SearchJournal
-from asyncsearch.journal.records import Failed, Generated, Scored
 from asyncsearch.problem import Problem
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
@@ -139,38 +138,31 @@ class SearchContext:
             node.state = NodeState.FAILED
             node.error = str(failure)
             if recorded.failed is None:
-                self._journal.add(Failed(self._journal.number, node.path, node.error, cost))
+                self._journal.add_failed(node.path, node.error, cost)
             return
         node.state = self._state_of(node, finish, whole_solution)
 
     async def _generate(self, node: Node, whole_solution: bool, recorded: NodeRecords) -> FinishReason:
-        if recorded.generated is not None and recorded.generated.whole_solution is whole_solution:
-            generated = recorded.generated
-            prefix = node.prefix.extend(generated.text, generated.token_ids)
+        if (generated := recorded.generated) is not None and generated.whole_solution is whole_solution:
+            text, finish = generated.text, generated.finish
+            prefix = node.prefix.extend(text, generated.token_ids)
+            node.policy = generated.cost
         elif recorded.failed is not None:
             node.policy = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
             request = self._draw(node, whole_solution)
             result = await self._scheduler.generate(request, order=self._order, cost=node.policy)
-            prefix = result.prefix
-            generated = Generated(
-                search=self._journal.number,
-                path=node.path,
-                text=result.text,
-                token_ids=prefix.token_ids,
-                finish=result.finish,
-                whole_solution=whole_solution,
-                cost=node.policy,
+            text, finish, prefix = result.text, result.finish, result.prefix
+            self._journal.add_generated(
+                node.path, text, prefix.token_ids, finish, node.policy, whole_solution=whole_solution
             )
-            self._journal.add(generated)
-        separator = self._format.separator if generated.finish is FinishReason.STOP else ""
+        separator = self._format.separator if finish is FinishReason.STOP else ""
         node.prefix = prefix.extend(separator) if separator else prefix
-        node.text = generated.text + separator
-        node.policy = generated.cost
-        node.tokens = generated.cost.usage.generated_tokens
+        node.text = text + separator
+        node.tokens = node.policy.usage.generated_tokens
         node.path_tokens += node.tokens
-        return generated.finish
+        return finish
 
     def _draw(self, node: Node, whole_solution: bool) -> GenerateRequest:
         parameters = self._parameters
@@ -196,7 +188,7 @@ class SearchContext:
             raise RequestRejected(recorded.failed.error)
         else:
             scored = await scores.score(node.reward_prefix, steps, cost=node.reward)
-            self._journal.add(Scored(self._journal.number, node.path, scored.scores, node.reward))
+            self._journal.add_scored(node.path, scored.scores, node.reward)
         node.reward_prefix = scored.prefix
         node.step_scores = scored.scores
 

@@ -17,9 +17,21 @@ from asyncsearch.errors import JournalError
 from asyncsearch.journal.blocks import BlockWriter
 from asyncsearch.journal.compression import Compressor
 from asyncsearch.journal.reading import NodeRecords, Nodes, collect, forget_failures, open_journal
-from asyncsearch.journal.records import Began, Header, Record, Retried, pack, pack_header
+from asyncsearch.journal.records import (
+    Header,
+    Row,
+    began_row,
+    failed_row,
+    generated_row,
+    pack,
+    pack_header,
+    retried_row,
+    scored_row,
+)
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
+from asyncsearch.scheduler.cost import Cost
+from runtimes.base import FinishReason
 
 __all__ = ["Journal", "SearchJournal"]
 
@@ -28,16 +40,38 @@ __all__ = ["Journal", "SearchJournal"]
 class SearchJournal:
     """The part of a journal that is about one search: what it says already, and where more is added.
 
-    Without anything to add to it is a search's memory of nothing.
+    Without anything to add to it is a search's memory of nothing. Whatever adds raises `JournalError` when nothing
+    can be written any more.
     """
 
     number: int = 0
     known: Nodes = field(default_factory=dict)
-    add: Callable[[Record], None] = lambda _: None
+    add: Callable[[Row], None] = lambda _: None
 
     def of(self, path: NodePath) -> NodeRecords:
         """What is recorded of a node."""
         return self.known.get(path, _NOTHING)
+
+    def add_generated(
+        self,
+        path: NodePath,
+        text: str,
+        token_ids: tuple[int, ...] | None,
+        finish: FinishReason,
+        cost: Cost,
+        *,
+        whole_solution: bool,
+    ) -> None:
+        """Add what the policy wrote for a node, see `Generated`."""
+        self.add(generated_row(self.number, path, text, token_ids, finish, whole_solution, cost))
+
+    def add_scored(self, path: NodePath, scores: tuple[float, ...], cost: Cost) -> None:
+        """Add what the reward model said of it."""
+        self.add(scored_row(self.number, path, scores, cost))
+
+    def add_failed(self, path: NodePath, error: str, cost: Cost) -> None:
+        """Add that it could not be generated or scored."""
+        self.add(failed_row(self.number, path, error, cost))
 
 
 _NOTHING = NodeRecords()
@@ -73,7 +107,7 @@ class Journal:
         retried: frozenset[str] = frozenset(),
     ) -> None:
         self._durability = durability
-        self._pending: list[Record] = []
+        self._pending: list[Row] = []
         self._failure: JournalError | None = None
         self._unsynced = anyio.Event()
         problems: dict[int, Problem] = {}
@@ -95,7 +129,7 @@ class Journal:
         if again:
             for number in again:
                 forget_failures(self._known.get(number, {}))
-            self._writer.append(self._compressor.compress(pack(map(Retried, again))))
+            self._writer.append(self._compressor.compress(pack(map(retried_row, again))))
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +158,7 @@ class Journal:
         if number is None:
             number = self._count
             self._count += 1
-            self._add(Began(number, problem.id, problem.text, problem.answer))
+            self._add(began_row(number, problem.id, problem.text, problem.answer))
         return SearchJournal(number, self._known.pop(number, {}), self._add)
 
     def flush(self) -> None:
@@ -160,12 +194,12 @@ class Journal:
             await anyio.sleep(self._durability)
             await to_thread.run_sync(self._writer.sync)
 
-    def _add(self, record: Record) -> None:
+    def _add(self, row: Row) -> None:
         if self._failure is not None:
             raise self._failure
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._flush_in_turn)
-        self._pending.append(record)
+        self._pending.append(row)
 
     def _flush_in_turn(self) -> None:
         with suppress(JournalError):  # kept, and raised to whoever adds or flushes next

@@ -1,6 +1,6 @@
-"""What a journal says: each record a short list, many of them packed into a block (MessagePack).
+"""What a journal says: each record a row of values, many of them packed into a block (MessagePack).
 
-Records are made by the ten thousand a second, and tuples are made and packed in half the time of dataclasses.
+Rows are made by the ten thousand a second, so what is written is never a record of its own before.
 """
 
 from __future__ import annotations
@@ -22,15 +22,24 @@ __all__ = [
     "Path",
     "Record",
     "Retried",
+    "Row",
     "Scored",
+    "began_row",
+    "failed_row",
+    "generated_row",
     "pack",
     "pack_header",
+    "retried_row",
+    "scored_row",
     "unpack",
     "unpack_header",
 ]
 
 Path: TypeAlias = tuple[int, ...]
 """A node's address in its tree: the draws from the root to it."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""A record as it is packed: its kind first."""
 
 _FINISHES = (FinishReason.STOP, FinishReason.END, FinishReason.LENGTH, FinishReason.CONTEXT)
 _SCORED, _FAILED, _BEGAN, _RETRIED = range(2 * len(_FINISHES), 2 * len(_FINISHES) + 4)
@@ -120,9 +129,9 @@ def unpack_header(payload: bytes) -> Header:
     raise ValueError(f"not a header that is known here: {header}")
 
 
-def pack(records: Iterable[Record]) -> bytes:
+def pack(rows: Iterable[Row]) -> bytes:
     """One block's payload."""
-    return ormsgpack.packb([_to_list(record) for record in records])
+    return ormsgpack.packb(list(rows))
 
 
 def unpack(payload: bytes) -> list[Record]:
@@ -132,46 +141,68 @@ def unpack(payload: bytes) -> list[Record]:
         ValueError: it is none.
     """
     try:
-        return [_from_list(*values) for values in ormsgpack.unpackb(payload)]
+        return [_from_row(*values) for values in ormsgpack.unpackb(payload)]
     except (TypeError, IndexError) as error:
         raise ValueError(f"not a record: {error}") from error
 
 
-def _to_list(record: Record) -> tuple[Any, ...]:
-    if type(record) is Generated:
-        search, path, text, token_ids, finish, whole_solution, cost = record
-        kind = _FINISHES.index(finish) + len(_FINISHES) * whole_solution
-        values = _cost_to_list(cost)
-        if token_ids is not None:  # behind a cost with waste, or with the place of it
-            values = (*values, token_ids) if len(values) > _COST_FIELDS else (*values, None, token_ids)
-        return (kind, search, path, text, *values)
-    if type(record) is Scored:
-        search, path, scores, cost = record
-        # A score that has but seven decimals is a whole number of them, which takes half the room.
-        numbers = [
-            number if (number := int(score * _SCORE_UNITS + 0.5)) / _SCORE_UNITS == score else score for score in scores
-        ]
-        return (_SCORED, search, path, numbers, *_cost_to_list(cost))
-    if type(record) is Failed:
-        search, path, error, cost = record
-        return (_FAILED, search, path, error, *_cost_to_list(cost))
-    return (_RETRIED if type(record) is Retried else _BEGAN, *record)
+def began_row(search: int, problem: str, text: str, answer: str | None) -> Row:
+    """Of `Began`."""
+    return (_BEGAN, search, problem, text, answer)
 
 
-def _from_list(kind: int, search: int, *values: Any) -> Record:
+def generated_row(
+    search: int,
+    path: Path,
+    text: str,
+    token_ids: tuple[int, ...] | None,
+    finish: FinishReason,
+    whole_solution: bool,
+    cost: Cost,
+) -> Row:
+    """Of `Generated`."""
+    kind = _FINISHES.index(finish)
+    if whole_solution:
+        kind += len(_FINISHES)
+    row = (kind, search, path, text, *_cost_to_values(cost))
+    if token_ids is None:
+        return row
+    return (*row, token_ids) if cost.failed or cost.aborted else (*row, None, token_ids)  # None stands for the waste
+
+
+def scored_row(search: int, path: Path, scores: tuple[float, ...], cost: Cost) -> Row:
+    """Of `Scored`."""
+    # A score that has but seven decimals is a whole number of them, which takes half the room.
+    numbers = [
+        number if (number := int(score * _SCORE_UNITS + 0.5)) / _SCORE_UNITS == score else score for score in scores
+    ]
+    return (_SCORED, search, path, numbers, *_cost_to_values(cost))
+
+
+def failed_row(search: int, path: Path, error: str, cost: Cost) -> Row:
+    """Of `Failed`."""
+    return (_FAILED, search, path, error, *_cost_to_values(cost))
+
+
+def retried_row(search: int) -> Row:
+    """Of `Retried`."""
+    return (_RETRIED, search)
+
+
+def _from_row(kind: int, search: int, *values: Any) -> Record:
     if 0 <= kind < _SCORED:
         path, text, *cost = values
         ids = tuple(cost.pop()) if len(cost) == _COST_FIELDS + 2 else None
         whole_solution, finish = divmod(kind, len(_FINISHES))
         return Generated(
-            search, tuple(path), text, ids, _FINISHES[finish], bool(whole_solution), _cost_from_list(*cost)
+            search, tuple(path), text, ids, _FINISHES[finish], bool(whole_solution), _cost_from_values(*cost)
         )
     if kind == _SCORED:
         path, scores, *cost = values
-        return Scored(search, tuple(path), tuple(map(_score_from_number, scores)), _cost_from_list(*cost))
+        return Scored(search, tuple(path), tuple(map(_score_from_number, scores)), _cost_from_values(*cost))
     if kind == _FAILED:
         path, error, *cost = values
-        return Failed(search, tuple(path), error, _cost_from_list(*cost))
+        return Failed(search, tuple(path), error, _cost_from_values(*cost))
     if kind == _BEGAN:
         problem, text, answer = values
         return Began(search, problem, text, answer)
@@ -184,32 +215,37 @@ def _score_from_number(number: float) -> float:
     return number / _SCORE_UNITS if isinstance(number, int) else number
 
 
-def _cost_to_list(cost: Cost) -> tuple[Any, ...]:
+def _cost_to_values(cost: Cost) -> tuple[Any, ...]:
     """Tokens (those of a prompt that were new, not all), hundredths of seconds, and waste, if there is any."""
     usage = cost.usage
     cached = usage.cached_tokens
-    queued, served = int(cost.queue_seconds * 100 + 0.5), int(cost.runtime_seconds * 100 + 0.5)
-    values = (usage.prompt_tokens - cached, cached, usage.generated_tokens, queued, served)
+    values = (
+        usage.prompt_tokens - cached,
+        cached,
+        usage.generated_tokens,
+        int(cost.queue_seconds * 100 + 0.5),
+        int(cost.runtime_seconds * 100 + 0.5),
+    )
     if not (cost.failed or cost.aborted):
         return values
-    return (*values, [[*map(_usage_to_list, cost.failed)], [*map(_usage_to_list, cost.aborted)]])
+    return (*values, [[*map(_usage_to_values, cost.failed)], [*map(_usage_to_values, cost.aborted)]])
 
 
-def _cost_from_list(new: int, cached: int, generated: int, queued: int, served: int, wasted: Any = None) -> Cost:
+def _cost_from_values(new: int, cached: int, generated: int, queued: int, served: int, wasted: Any = None) -> Cost:
     failed, aborted = wasted or ((), ())
     return Cost(
         usage=Usage(prompt_tokens=new + cached, cached_tokens=cached, generated_tokens=generated),
-        failed=tuple(map(_usage_from_list, failed)),
-        aborted=tuple(map(_usage_from_list, aborted)),
+        failed=tuple(map(_usage_from_values, failed)),
+        aborted=tuple(map(_usage_from_values, aborted)),
         queue_seconds=queued / 100,
         runtime_seconds=served / 100,
     )
 
 
-def _usage_to_list(usage: Usage) -> tuple[int, int, int]:
+def _usage_to_values(usage: Usage) -> tuple[int, int, int]:
     return (usage.prompt_tokens - usage.cached_tokens, usage.cached_tokens, usage.generated_tokens)
 
 
-def _usage_from_list(values: Any) -> Usage:
+def _usage_from_values(values: Any) -> Usage:
     new, cached, generated = values
     return Usage(prompt_tokens=new + cached, cached_tokens=cached, generated_tokens=generated)

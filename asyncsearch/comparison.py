@@ -16,9 +16,10 @@ from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.models import open_runtime
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
+from asyncsearch.results import RESULTS_FILE, read_results
 from asyncsearch.rewards import recognise_reward_format
-from asyncsearch.run import Run
-from asyncsearch.run_directory import Resumption
+from asyncsearch.run import Run, search_config
+from asyncsearch.run_directory import Resumption, require_fit
 from asyncsearch.solve import OnResult, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 from runtimes.base import Runtime
@@ -128,6 +129,8 @@ async def compare(
     rows: list[Row] = []
     format_name = options.format if isinstance(options.format, str) else options.format.name
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
+    for entry, path in zip(entries, paths, strict=True):  # before the models, which take their time
+        require_fit(path, search_config(entry.strategy, options), problems, resumption=resumption)
     async with AsyncExitStack() as stack:
         spectator.note("loading the models")
         policy_runtime = await stack.enter_async_context(open_runtime(policy))
@@ -139,6 +142,8 @@ async def compare(
         grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
         ready()
         for entry, path in zip(entries, paths, strict=True):
+            if there := sum(1 for _ in read_results(path)) if (path / RESULTS_FILE).exists() else 0:
+                spectator.note(f"{entry.name}: {there} of {len(problems)} results are there already")
             with spectator.track(entry.name, len(problems)) as tracker:
                 run = await solve_dataset(
                     problems,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import yaml
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.files import write_whole_file
+from asyncsearch.options import SolveOptions
 from asyncsearch.plugins import suggestion
 from asyncsearch.strategies.registry import known_parameters
 
 __all__ = ["Configuration", "load_configuration", "save_configuration"]
 
+_OPTIONS = ("seed", "vote", "aggregation", "format", "reward_format", "policy_parameters", "reward_parameters")
 _SELECT_METHODS = ("softmax", "softmax_with_truncate")
 _REWARD_TYPES = {"llemma": "reference-head", "mistral": "math-shepherd"}
 
@@ -42,6 +44,23 @@ class Configuration:
     policy_parameters: float | None = None
     reward_parameters: float | None = None
     notes: tuple[str, ...] = ()
+
+    def over(self, other: Configuration) -> Configuration:
+        """What this one says, and where it says nothing what ``other`` says."""
+        said = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        said = {name: value for name, value in said.items() if value is not None}
+        notes = (*other.notes, *self.notes)
+        return replace(other, **{**said, "parameters": {**other.parameters, **self.parameters}, "notes": notes})
+
+    def options(self) -> dict[str, Any]:
+        """What it says of a run's `SolveOptions`, by their names."""
+        return {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+
+
+def default_configuration() -> Configuration:
+    """What holds where nothing is said."""
+    options = SolveOptions()
+    return Configuration(**{name: getattr(options, name) for name in _OPTIONS})
 
 
 def load_configuration(path: Path) -> Configuration:

@@ -126,11 +126,11 @@ class SearchContext:
 
     async def _grow(self, node: Node, whole_solution: bool) -> None:
         recorded = self._journal.of(node.path)
-        cost = node.policy
+        generated = False
         try:
             finish = await self._generate(node, whole_solution, recorded)
+            generated = True
             if self._scores is not None:
-                cost = node.reward
                 await self._score(node, self._scores, recorded)
         except RuntimeGone:
             raise  # no other node will fare better
@@ -138,7 +138,7 @@ class SearchContext:
             node.state = NodeState.FAILED
             node.error = str(failure)
             if recorded.failed is None:
-                self._journal.add_failed(node.path, node.error, cost)
+                self._journal.add_failed(node.path, node.error, node.reward if generated else node.policy)
             return
         node.state = self._state_of(node, finish, whole_solution)
 
@@ -151,6 +151,8 @@ class SearchContext:
             node.policy = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
+            if recorded.generated is None and recorded.spent is not None:
+                node.policy = recorded.spent
             request = self._draw(node, whole_solution)
             result = await self._scheduler.generate(request, order=self._order, cost=node.policy)
             text, finish, prefix = result.text, result.finish, result.prefix
@@ -187,6 +189,8 @@ class SearchContext:
             node.reward = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
+            if recorded.generated is not None and recorded.spent is not None:
+                node.reward = recorded.spent
             scored = await scores.score(node.reward_prefix, steps, cost=node.reward)
             self._journal.add_scored(node.path, scored.scores, node.reward)
         node.reward_prefix = scored.prefix

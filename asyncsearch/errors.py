@@ -6,7 +6,8 @@
         - DatasetError         a file of problems
         - ModelError           a model that cannot be opened
         - RunDirectoryError    a run directory that is there already, or is not one
-          + JournalError         its journal is damaged, or cannot be written any more
+          + JournalError         its journal cannot be read, or cannot be written any more
+            - JournalDamaged       it is not what was written, from some byte on
       + ModelGone            a model stopped answering for good in the middle of a run
       + TooManyFailures      more problems failed than a run was to bear with
       + GradingError         answers cannot be compared at all
@@ -17,11 +18,14 @@ of their own, `runtimes.base.RuntimeFailure`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 __all__ = [
     "AsyncSearchError",
     "ConfigurationError",
     "DatasetError",
     "GradingError",
+    "JournalDamaged",
     "JournalError",
     "ModelError",
     "ModelGone",
@@ -57,7 +61,17 @@ class RunDirectoryError(UserError):
 
 
 class JournalError(RunDirectoryError):
-    """A run's journal is damaged, or cannot be written any more."""
+    """A run's journal cannot be read, or cannot be written any more."""
+
+
+class JournalDamaged(JournalError):
+    """A run's journal is not what was written, from the byte at ``offset`` on."""
+
+    def __init__(self, path: Path, offset: int, what: str) -> None:
+        super().__init__(
+            f"{path}, byte {offset}: damaged: {what}; 'asyncsearch check --cut' keeps what stands before it"
+        )
+        self.offset = offset
 
 
 class ModelGone(AsyncSearchError):

@@ -13,10 +13,11 @@ from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError
 from asyncsearch.evaluation import Accuracy
 from asyncsearch.format import Format
-from asyncsearch.journal import SearchJournal, read_header, read_journal
+from asyncsearch.journal import SearchJournal, read_journal
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import JOURNAL_FILE, ProblemResult, read_config, read_results
 from asyncsearch.rewards import reward_format_named
+from asyncsearch.run_directory import verify_config
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies import Strategy, make_strategy
@@ -76,7 +77,8 @@ async def replay(
         RunDirectoryError: there is no run, or the journal is damaged or does not hold what another strategy takes.
         ConfigurationError: a name or a parameter is wrong.
     """
-    config = read_header(run / JOURNAL_FILE) or read_config(run)
+    verify_config(run)
+    config = read_config(run)
     varied = strategy is not None or bool(parameters)
     recorded = config["parameters"]
     if strategy not in (None, config["strategy"]):  # what they have in common stays
@@ -147,7 +149,7 @@ async def replay_anytime(run: Path, *, vote: str | None = None, aggregation: str
         ConfigurationError: a prefix of such a run is no run.
         RunDirectoryError: as `replay`.
     """
-    recorded = read_header(run / JOURNAL_FILE) or read_config(run)
+    recorded = read_config(run)
     strategy = make_strategy(recorded["strategy"], recorded["parameters"])
     if not strategy.anytime:
         raise ConfigurationError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncsearch.accounting import Accounts
 from asyncsearch.errors import TooManyFailures
-from asyncsearch.format import Format
+from asyncsearch.format import Format, format_named
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import ProblemResult, read_results
 from asyncsearch.rewards import RewardFormat
@@ -20,7 +20,7 @@ from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.strategies.base import Strategy
 from runtimes.base import Capabilities, ModelSize
 
-__all__ = ["Run", "RunTally", "run_config", "run_paths"]
+__all__ = ["Run", "RunTally", "model_config", "run_paths", "search_config"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class Run:
     """One strategy over one dataset, done.
 
     ``solved`` problems have a result, ``failed`` ones an error; ``correct`` of ``graded`` were right. ``seconds`` is
-    wall time, over all sessions of the run. ``grading_gave_up`` pairs of answers, of all runs that share this call,
-    took too long to compare and count as different. ``results`` iterates over the run directory where there is one,
-    so that it can be larger than memory.
+    wall time until the last result, over all sessions of the run. ``grading_gave_up`` pairs of answers, of all runs
+    that share this call, took too long to compare and count as different. ``results`` iterates over the run directory
+    where there is one, so that it can be larger than memory.
     """
 
     strategy: Strategy
@@ -127,22 +127,10 @@ def run_paths(strategies: Sequence[Strategy], run_dir: Path | str | None) -> lis
     return paths
 
 
-def run_config(
-    strategy: Strategy,
-    options: SolveOptions,
-    *,
-    format: Format,
-    reward_format: RewardFormat | None,
-    models: Mapping[str, Capabilities | None],
-    sizes: Mapping[str, ModelSize | None],
-) -> dict[str, Any]:
-    """What is recorded of a run: everything that its results depend on, but for the problems.
-
-    ``models`` are the policy and the reward model, None where the strategy does without, and ``sizes`` theirs.
-    """
-    policy = models["policy"]
-    assert policy is not None
-    config: dict[str, Any] = {
+def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:
+    """What is recorded of a run: all that its results depend on, but for problems and models."""
+    format = options.format if isinstance(options.format, Format) else format_named(options.format)
+    return {
         "asyncsearch": version("asyncsearch"),
         "strategy": strategy.name,
         "parameters": asdict(strategy),
@@ -151,6 +139,19 @@ def run_config(
         "aggregation": options.aggregation,
         "grading_seconds": options.grading_seconds,
         "format": asdict(format),
+    }
+
+
+def model_config(
+    models: Mapping[str, Capabilities | None],
+    sizes: Mapping[str, ModelSize | None],
+    *,
+    reward_format: RewardFormat | None,
+) -> dict[str, Any]:
+    """The same of the models: policy and reward model, None where the strategy does without, and their ``sizes``."""
+    policy = models["policy"]
+    assert policy is not None
+    config: dict[str, Any] = {
         "reward_format": None if reward_format is None else reward_format.name,
         "seeds_honoured": policy.honours_seeds,
     }

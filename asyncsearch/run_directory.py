@@ -13,13 +13,28 @@ import orjson
 
 from asyncsearch.errors import JournalError, RunDirectoryError
 from asyncsearch.files import UNFINISHED, write_whole_file
-from asyncsearch.journal import Journal, JournalContents, SearchJournal, read_header, verify_journal
+from asyncsearch.journal import (
+    Journal,
+    JournalContents,
+    SearchJournal,
+    journaled_problems,
+    read_header,
+    verify_journal,
+)
 from asyncsearch.lock import LOCK_FILE, locked
 from asyncsearch.problem import Problem, digest
 from asyncsearch.results import COMMAND_FILE, CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, ProblemResult, read_config
 from asyncsearch.results_file import ResultsFile
 
-__all__ = ["Resumption", "RunDirectory", "is_journaled", "open_run_directory", "require_free", "verify_config"]
+__all__ = [
+    "Resumption",
+    "RunDirectory",
+    "is_journaled",
+    "open_run_directory",
+    "require_fit",
+    "require_free",
+    "verify_config",
+]
 
 _DATASET = frozenset({"problems", "problems_digest"})
 _MAY_DIFFER = _DATASET | {"asyncsearch"}
@@ -105,16 +120,13 @@ def open_run_directory(
     how = resumption or Resumption()
     if not path.exists():
         require_free(path)
-    now = orjson.loads(orjson.dumps(dict(config), default=repr))
-    now |= {"problems": len(problems), "problems_digest": digest(problems)}
+    now = _as_recorded(config) | {"problems": len(problems), "problems_digest": digest(problems)}
     with ExitStack() as stack:
         try:
             path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(path))
-            if resumption is None or not (path / CONFIG_FILE).exists():
-                require_free(path)
-            else:
-                _require_same(path, read_config(path), now, problems, extend=how.extend)
+            require_fit(path, now, problems, resumption=resumption)
+            _require_journal_of(path, now)
             write_whole_file(path / CONFIG_FILE, iter([orjson.dumps(now, option=orjson.OPT_INDENT_2), b"\n"]))
         except OSError as error:
             raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -165,21 +177,46 @@ def _require_journal_of(path: Path, config: Mapping[str, Any]) -> None:
         raise JournalError(f"{journal}: is of another run: {'; '.join(differences)}")
 
 
-def _require_same(
-    path: Path, there: Mapping[str, Any], now: Mapping[str, Any], problems: Sequence[Problem], *, extend: bool
+def require_fit(
+    path: Path, config: Mapping[str, Any], problems: Sequence[Problem], *, resumption: Resumption | None
 ) -> None:
-    """Make sure that what is to be run is what was run."""
-    differences = _differences(there, now)
-    count = int(there.get("problems", 0))
-    if len(problems) < count:
-        differences.append(f"the dataset had {count - len(problems)} problems more")
-    elif digest(problems[:count]) != there.get("problems_digest"):
-        differences.append(f"the dataset was {count} other problems")
-    elif len(problems) > count and not extend:
+    """Make sure that a run can be begun in a directory, or gone on with, as far as ``config`` says what it is.
+
+    Raises:
+        RunDirectoryError: the path is taken or cannot be written, or holds another run; the message lists differences.
+    """
+    if resumption is None or not (path / CONFIG_FILE).exists():
+        require_free(path)
+        return
+    recorded, now = read_config(path), _as_recorded(config)
+    differences = _differences({name: value for name, value in recorded.items() if name in now}, now)
+    count = int(recorded.get("problems", 0))
+    if digest(problems[:count]) != recorded.get("problems_digest"):
+        differences.append(_dataset_difference(path, count, problems))
+    elif len(problems) > count and not resumption.extend:
         differences.append(f"the dataset has {len(problems) - count} problems more (--extend adds them)")
     if differences:
         raise RunDirectoryError(f"{path}: holds another run: {'; '.join(differences)}")
-    _require_journal_of(path, now)
+
+
+def _as_recorded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as it is read back."""
+    recorded: dict[str, Any] = orjson.loads(orjson.dumps(dict(config), default=repr))
+    return recorded
+
+
+def _dataset_difference(path: Path, count: int, problems: Sequence[Problem]) -> str:
+    """In which way a dataset is not the one of ``count`` problems that a run is of, in words."""
+    if len(problems) < count:
+        return f"the dataset had {count - len(problems)} problems more"
+    given = {problem.id: problem for problem in problems}
+    for problem in journaled_problems(path / JOURNAL_FILE) if (path / JOURNAL_FILE).exists() else ():
+        now = given.get(problem.id)
+        if now is None:
+            return f"the dataset has no problem {problem.id!r} any more"
+        if now != problem:
+            return f"in the dataset the {'text' if now.text != problem.text else 'answer'} of {problem.id!r} is another"
+    return f"the dataset was {count} other problems, or in another order"
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -18,8 +18,8 @@ from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import RewardFormat, recognise_reward_format
-from asyncsearch.run import Run, RunTally, run_config, run_paths
-from asyncsearch.run_directory import Resumption, RunDirectory, open_run_directory
+from asyncsearch.run import Run, RunTally, model_config, run_paths, search_config
+from asyncsearch.run_directory import Resumption, RunDirectory, open_run_directory, require_fit
 from asyncsearch.scheduler import open_scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies.base import Strategy
@@ -98,8 +98,12 @@ async def solve_dataset(
     strategies = [strategy] if isinstance(strategy, Strategy) else list(strategy)
     chosen = _check_problems(problems)
     resumption = resume if isinstance(resume, Resumption) else Resumption() if resume else None
+    paths = run_paths(strategies, run_dir)
+    for one, path in zip(strategies, paths, strict=True):
+        if path is not None:  # before the models, which take their time
+            require_fit(path, search_config(one, options), chosen, resumption=resumption)
     try:
-        runs = await _solve_all(chosen, strategies, policy, reward, run_dir, resumption, options, on_result)
+        runs = await _solve_all(chosen, strategies, policy, reward, paths, resumption, options, on_result)
     except BaseExceptionGroup as group:
         raise first_cause(group) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
@@ -123,7 +127,7 @@ async def _solve_all(
     strategies: Sequence[Strategy],
     policy: Runtime | str,
     reward: Runtime | str | None,
-    run_dir: Path | str | None,
+    paths: Sequence[Path | None],
     resumption: Resumption | None,
     options: SolveOptions,
     on_result: OnResult | None,
@@ -163,14 +167,11 @@ async def _solve_all(
             reward_size=sizes["reward"],
         )
         tallies: list[RunTally] = []
-        for one, path in zip(strategies, run_paths(strategies, run_dir), strict=True):
-            config = run_config(
-                one,
-                options,
-                format=format,
+        for one, path in zip(strategies, paths, strict=True):
+            config = search_config(one, options) | model_config(
+                models if one.scored else {**models, "reward": None},
+                sizes,
                 reward_format=reward_format if one.scored else None,
-                models=models if one.scored else {**models, "reward": None},
-                sizes=sizes,
             )
             directory: RunDirectory | None = None
             if path is not None:

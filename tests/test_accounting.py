@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from asyncsearch import (
     Problem,
     Rebase,
+    Resumption,
     Run,
     Sampling,
     SearchContext,
@@ -28,6 +29,7 @@ from asyncsearch.accounting import Accounts, ModelAccount, forward_flops
 from asyncsearch.replay import replay
 from runtimes.base import (
     Deliver,
+    GenerateRequest,
     ModelSize,
     Request,
     RequestRejected,
@@ -239,6 +241,56 @@ def test_what_comes_to_nothing_is_counted_where_it_was_lost(tmp_path: Path) -> N
     assert accounts.policy.generated_tokens > accounts.policy.speculated_tokens
     replayed = run_virtual(lambda: replay(tmp_path / "run"))
     assert replayed.differing == (), "waste is journaled too"
+
+
+class Unwilling(Sized):
+    """Refuses to generate or to score, and says what that took, until it is told otherwise."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        super().__init__()
+        self.refuses = refuses
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        await super().generate(requests, self._spoiling(deliver))
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        await super().score(requests, self._spoiling(deliver))
+
+    def _spoiling(self, deliver: Deliver) -> Deliver:
+        usage = Usage(prompt_tokens=7, cached_tokens=2)
+
+        def spoil(request: Request, outcome: Result | RuntimeFailure) -> None:
+            deliver(request, RequestRejected("no", request=request, usage=usage) if self.refuses else outcome)
+
+        return spoil
+
+
+@pytest.mark.parametrize("role", ["policy", "reward"])
+def test_what_a_failure_cost_is_kept_when_it_is_tried_again(tmp_path: Path, role: str) -> None:
+    problems = [Problem(id="p", text="problem", answer="1")]
+
+    def solving(refusing: str | None) -> Run:
+        policy, reward = Unwilling(refuses=refusing == "policy"), Unwilling(refuses=refusing == "reward")
+        return run_virtual(
+            lambda: solve_dataset(
+                problems,
+                Sampling(width=3),
+                policy=policy,
+                reward=reward,
+                run_dir=tmp_path / "run",
+                resume=Resumption(retry_failed=True),
+            )
+        )
+
+    def failed_tokens(done: Run) -> int:
+        return {"policy": done.accounts.policy, "reward": done.accounts.reward}[role].failed_tokens
+
+    assert failed_tokens(solving(role)) == 15
+    assert failed_tokens(solving(role)) == 30, "tried twice"
+    done = solving(None)
+    assert done.solved == 1
+    assert failed_tokens(done) == 30
+    assert run_virtual(lambda: replay(tmp_path / "run")).differing == ()
 
 
 def test_an_unknown_size_makes_operations_unknown() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -93,6 +98,44 @@ def test_check_says_what_is_there(folder: Path) -> None:
     nothing = command("check", "nothing", cwd=folder)
     assert nothing.returncode == 2
     assert "not a run directory" in nothing.stderr
+
+
+def test_a_damaged_journal_is_cut_and_gone_on_with(folder: Path) -> None:
+    whole = [result.candidates for result in read_results(folder / "run")]
+    journal = folder / "run" / "journal.bin"
+    content = journal.read_bytes()
+    damaged = content[:-40] + bytes([content[-40] ^ 4]) + content[-39:]
+    journal.write_bytes(damaged)
+    refused = command("solve", "--resume", "--out", "run", cwd=folder)
+    assert refused.returncode == 2
+    assert "'asyncsearch check --cut' keeps what stands before it" in refused.stderr
+    cut = command("check", "run", "--cut", cwd=folder)
+    assert cut.returncode == 1
+    assert "is cut off there; all of it is kept in run/journal.damaged" in cut.stderr
+    assert (folder / "run" / "journal.damaged").read_bytes() == damaged
+    assert content.startswith(journal.read_bytes())
+    resumed = command("solve", "--resume", "--out", "run", cwd=folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "sampling: 4 of 4 results are there already" in resumed.stderr
+    assert [result.candidates for result in read_results(folder / "run")] == whole
+    assert command("check", "run", "--cut", cwd=folder).returncode == 0
+
+
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    results = tmp_path / "run" / "results.jsonl"
+    solve = ["nohup", sys.executable, "-m", "asyncsearch", *SOLVE, "--strategy", "rebase", "--out", "run"]
+    with subprocess.Popen(solve, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            give_up = time.monotonic() + 120
+            while not results.exists() and process.poll() is None:
+                assert time.monotonic() < give_up
+                os.sched_yield()
+            process.send_signal(signal.SIGHUP)
+            _, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 0, errors.decode()
+    assert len(list(read_results(tmp_path / "run"))) == 4
 
 
 def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None:

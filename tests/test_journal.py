@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,54 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
         run(tmp_path / "run", Counted())
     with pytest.raises(RunDirectoryError, match="seed was 0 and is 1; width was 6 and is 7"):
         run(tmp_path / "run", Counted(), strategy=Rebase(width=7), resume=True, options=SolveOptions(seed=1))
+
+
+def test_a_run_of_another_dataset_is_not_gone_on_with_and_the_first_difference_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    run(path, Counted(), count=3)
+    problems = [Problem(id=f"p{number}", text=f"problem {number}", answer=str(number % 5)) for number in range(3)]
+    others = {
+        "the dataset has no problem 'p1' any more": [problems[0], replace(problems[1], id="q1"), problems[2]],
+        "in the dataset the text of 'p1' is another": [problems[0], replace(problems[1], text="?"), problems[2]],
+        "in the dataset the answer of 'p2' is another": [*problems[:2], replace(problems[2], answer="9")],
+        "was 3 other problems, or in another order": problems[::-1],
+    }
+    for words, chosen in others.items():
+        with pytest.raises(RunDirectoryError, match=words):
+            run_virtual(
+                partial(
+                    solve_dataset,
+                    chosen,
+                    Rebase(width=6),
+                    policy=Counted(),
+                    reward=Counted(),
+                    run_dir=path,
+                    resume=True,
+                )
+            )
+
+
+def test_what_can_be_refused_without_the_models_is_refused_before_they_are_opened(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted(), count=1)
+    problem = Problem(id="p0", text="problem 0", answer="0")
+    with pytest.raises(RunDirectoryError, match="width was 6 and is 7"):
+        run_virtual(
+            lambda: solve_dataset(
+                [problem],
+                Rebase(width=7),
+                policy="local:/nowhere",
+                reward="local:/nowhere",
+                run_dir=tmp_path / "run",
+                resume=True,
+            )
+        )
+
+
+def test_of_two_that_begin_at_once_the_second_is_told_of_the_first(tmp_path: Path) -> None:
+    """It has not looked before it held the lock: what it would have seen is not there for long."""
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run"), pytest.raises(RunDirectoryError, match="is in use by another process"):
+        run(tmp_path / "run", Counted(), count=1)
 
 
 def test_a_directory_in_use_is_refused_and_free_when_its_user_is_gone(tmp_path: Path) -> None:

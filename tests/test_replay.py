@@ -135,6 +135,13 @@ def test_what_was_not_finished_is_told(sampled: Path) -> None:
     assert len(found.unfinished) + len(found.results) == 10
 
 
+def test_a_configuration_that_is_not_the_journals_is_refused(sampled: Path) -> None:
+    config = sampled / "config.json"
+    config.write_bytes(config.read_bytes().replace(b'"seed": 0', b'"seed": 7'))
+    with pytest.raises(RunDirectoryError, match="is of another run: seed was 0 and is 7"):
+        run_virtual(lambda: replay(sampled))
+
+
 def test_a_result_that_somebody_has_changed_is_found(sampled: Path) -> None:
     results = sampled / "results.jsonl"
     lines = results.read_bytes().splitlines(keepends=True)

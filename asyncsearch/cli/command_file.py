@@ -26,6 +26,7 @@ def remember_command(directory: Path, configuration: Configuration) -> None:
     dataset = configuration.dataset
     meant = replace(
         configuration,
+        out=None,  # wherever it is by then
         dataset=dataset if dataset is None or dataset in BUNDLED else str(Path(dataset).absolute()),
         policy=_absolute(configuration.policy),
         reward=_absolute(configuration.reward),

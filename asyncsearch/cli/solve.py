@@ -17,7 +17,7 @@ from asyncsearch.cli.command_file import holds_run_of, recall_command, remember_
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
-from asyncsearch.configuration import Configuration, load_configuration
+from asyncsearch.configuration import Configuration, default_configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
 from asyncsearch.errors import ConfigurationError, ModelGone, TooManyFailures
@@ -122,68 +122,60 @@ def solve_command(
     given = load_configuration(config) if config is not None else begun or Configuration()
     for note in given.notes:
         err.print(Text(f"note: {config}: {note}"))
-    flags = {
-        "width": width,
-        "temperature": temperature,
-        "top_p": top_p,
-        "max_tokens": max_tokens,
-        "max_step_tokens": max_step_tokens,
-        "max_depth": max_depth,
-    }
-    flagged = {name: value for name, value in flags.items() if value is not None}
-    named = parse_parameters(param or [])
-    for parameter in flagged.keys() & named.keys():
-        raise ConfigurationError(f"{parameter} is given twice, with --{parameter.replace('_', '-')} and with -p")
-    parameters = {**given.parameters, **flagged, **named}
+    flags = Configuration(
+        dataset=dataset,
+        strategy=strategy,
+        parameters=_parameters(
+            param or [],
+            width=width,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            max_step_tokens=max_step_tokens,
+            max_depth=max_depth,
+        ),
+        policy=policy,
+        reward=reward,
+        format=format,
+        reward_format=reward_format,
+        vote=vote,
+        aggregation=aggregation,
+        out=None if out is None else str(out),
+        seed=seed,
+        limit=limit,
+        policy_parameters=policy_parameters,
+        reward_parameters=reward_parameters,
+    )
+    chosen = flags.over(given).over(default_configuration())
     options = SolveOptions(
-        seed=_first(seed, given.seed, 0),
-        vote=_first(vote, given.vote, "auto"),
-        aggregation=_first(aggregation, given.aggregation, "last"),
-        format=_first(format, given.format, "steps"),
-        reward_format=_first(reward_format, given.reward_format, "auto"),
+        **chosen.options(),
         policy_limit=in_flight,
         reward_limit=in_flight,
         durability=durability,
         max_failures=max_failures,
         compress=compress,
-        policy_parameters=_first(policy_parameters, given.policy_parameters),
-        reward_parameters=_first(reward_parameters, given.reward_parameters),
     )
-    if resumption is not None and out is None and given.out is None:
+    if resumption is not None and chosen.out is None:
         raise ConfigurationError("say with --out which run to go on with")
-    name = _first(strategy, given.strategy)
-    if name is None and options.vote != "auto":
+    if chosen.strategy is None and options.vote != "auto":
         raise ConfigurationError(
             f"the vote {options.vote!r} is that of one strategy: name it with --strategy; a comparison shows its own "
             "votes, and 'asyncsearch evaluate' all of them"
         )
-    entries = entries_of(parameters, options) if name is None else [one_entry(name, parameters, options)]
-    dataset = _first(dataset, given.dataset)
-    if dataset is None:
+    if chosen.strategy is None:
+        entries = entries_of(chosen.parameters, options)
+    else:
+        entries = [one_entry(chosen.strategy, chosen.parameters, options)]
+    if chosen.dataset is None:
         if resumption is None or out is None:
             raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
         raise ConfigurationError(
             f"{out}: holds no run that the command line began ({COMMAND_FILE} is not there); to go on with one from "
             "Python, give its problems and options once more"
         )
-    problems = load_problems(dataset, limit=_first(limit, given.limit))
-    directory = _first(out, None if given.out is None else Path(given.out)) or _new_directory(dataset)
+    problems = load_problems(chosen.dataset, limit=chosen.limit)
+    directory = _new_directory(chosen.dataset) if chosen.out is None else Path(chosen.out)
     scored = any(entry.strategy.scored for entry in entries)
-    chosen = Configuration(
-        dataset=dataset,
-        strategy=name,
-        parameters=parameters,
-        policy=_first(policy, given.policy),
-        reward=_first(reward, given.reward),
-        format=_first(format, given.format),
-        reward_format=options.reward_format,
-        vote=options.vote,
-        aggregation=options.aggregation,
-        seed=options.seed,
-        limit=_first(limit, given.limit),
-        policy_parameters=options.policy_parameters,
-        reward_parameters=options.reward_parameters,
-    )
     policy, reward = _models(chosen.policy, chosen.reward, scored=scored)
     if resumption is None:
         require_free(directory)  # before the models are loaded, and before anything is solved
@@ -251,6 +243,18 @@ def _compare(
     return progress.failed
 
 
+def _parameters(named: Sequence[str], **flags: Any) -> dict[str, Any]:
+    """The strategy's parameters, of which some have flags of their own."""
+    parameters = parse_parameters(named)
+    for name, value in flags.items():
+        if value is None:
+            continue
+        if name in parameters:
+            raise ConfigurationError(f"{name} is given twice, with --{name.replace('_', '-')} and with -p")
+        parameters[name] = value
+    return parameters
+
+
 def _models(policy: str | None, reward: str | None, *, scored: bool) -> tuple[str, str | None]:
     """Both models as given, or both bundled ones: they were made for each other and for nobody else."""
     if policy is None and reward is None:
@@ -269,8 +273,3 @@ def _new_directory(dataset: str) -> Path:
     name = f"{Path(dataset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     paths = (Path("runs") / f"{name}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 100))))
     return next(path for path in paths if not path.exists())
-
-
-def _first(*values: Any) -> Any:
-    """The first value that is given."""
-    return next((value for value in values if value is not None), None)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from asyncsearch.errors import JournalError
+from asyncsearch.errors import JournalDamaged, JournalError
 from asyncsearch.files import require_linked, sync_directory
 
 __all__ = ["MAGIC", "BlockReader", "BlockWriter"]
@@ -172,7 +172,5 @@ class BlockReader:
                 return False
         return True
 
-    def _damaged(self, what: str) -> JournalError:
-        return JournalError(
-            f"{self._path}, byte {self.end}: damaged: the {what} of the block there does not match its check"
-        )
+    def _damaged(self, what: str) -> JournalDamaged:
+        return JournalDamaged(self._path, self.end, f"the {what} of the block there does not match its check")

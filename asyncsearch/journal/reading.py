@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from asyncsearch.errors import JournalError
+from asyncsearch.errors import JournalDamaged
 from asyncsearch.journal.blocks import BlockReader
 from asyncsearch.journal.compression import Decompressor
 from asyncsearch.journal.records import Began, Failed, Generated, Header, Record, Retried, Scored, unpack, unpack_header
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
+from asyncsearch.scheduler.cost import Cost
 
 __all__ = [
     "JournalContents",
@@ -23,6 +24,7 @@ __all__ = [
     "Nodes",
     "collect",
     "forget_failures",
+    "journaled_problems",
     "open_journal",
     "read_header",
     "read_journal",
@@ -32,21 +34,31 @@ __all__ = [
 
 @dataclass(slots=True)
 class NodeRecords:
-    """What is recorded of one node; each None until it is."""
+    """What is recorded of one node; each None until it is.
+
+    ``spent`` is what came to nothing of what is asked for next, in tries that count no more.
+    """
 
     generated: Generated | None = None
     scored: Scored | None = None
     failed: Failed | None = None
+    spent: Cost | None = None
 
     def note(self, record: Generated | Scored | Failed) -> None:
         """Take up a record of the node."""
+        self.failed = self.spent = None  # what is recorded later includes it
         match record:
             case Generated():
-                self.generated, self.failed = record, None
+                self.generated = record
             case Scored():
-                self.scored, self.failed = record, None
+                self.scored = record
             case Failed():
                 self.failed = record
+
+    def forget_failure(self) -> None:
+        """Take it as if the node had not failed, but for what that has cost."""
+        if self.failed is not None:
+            self.spent, self.failed = self.failed.cost.as_failed(), None
 
 
 Nodes: TypeAlias = dict[NodePath, NodeRecords]
@@ -72,7 +84,7 @@ class JournalReader:
             try:
                 self.header = unpack_header(payload)
             except ValueError as error:
-                raise JournalError(f"{path}, byte {offset}: {error}") from error
+                raise JournalDamaged(path, offset, str(error)) from error
 
     def __iter__(self) -> Iterator[Record]:
         decompressor = Decompressor(None if self.header is None else self.header.compression)
@@ -80,7 +92,7 @@ class JournalReader:
             try:
                 records = unpack(decompressor.decompress(content))
             except ValueError as error:
-                raise JournalError(f"{self._path}, byte {offset}: {error}") from error
+                raise JournalDamaged(self._path, offset, str(error)) from error
             yield from records
 
 
@@ -121,6 +133,18 @@ def collect(
     return problems, searches
 
 
+def journaled_problems(path: Path) -> Iterator[Problem]:
+    """The problems of which the search began, in this order.
+
+    Raises:
+        JournalError: the file cannot be read, or is damaged.
+    """
+    with open_journal(path) as reader:
+        for record in reader:
+            if isinstance(record, Began):
+                yield Problem(id=record.problem, text=record.text, answer=record.answer)
+
+
 def read_journal(path: Path) -> Iterator[tuple[Problem, Nodes]]:
     """Every problem with the records of its search, in the order in which they began.
 
@@ -138,7 +162,7 @@ def read_journal(path: Path) -> Iterator[tuple[Problem, Nodes]]:
 def forget_failures(nodes: Nodes) -> None:
     """Take what is recorded of a search as if nothing had failed in it."""
     for records in nodes.values():
-        records.failed = None
+        records.forget_failure()
 
 
 @dataclass(slots=True, kw_only=True)

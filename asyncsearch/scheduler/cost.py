@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runtimes.base import Usage
 
@@ -23,3 +23,8 @@ class Cost:
     aborted: tuple[Usage, ...] = ()
     queue_seconds: float = 0.0
     runtime_seconds: float = 0.0
+
+    def as_failed(self) -> Cost:
+        """The same for a request that is made again, because its answer was of no use or never came."""
+        answer = () if self.usage == Usage() else (self.usage,)
+        return replace(self, usage=Usage(), failed=(*self.failed, *answer))

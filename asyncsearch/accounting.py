@@ -115,8 +115,9 @@ def forward_flops(size: ModelSize, usage: Usage) -> float:
 
 def account_for(tree: Tree, *, policy: ModelSize | None, reward: ModelSize | None) -> Accounts:
     """The accounts of one search, by its tree and the sizes of both models."""
-    nodes = [node for node in tree.nodes() if node.parent is not None]
-    lost = [node.state in (NodeState.PENDING, NodeState.FAILED) for node in nodes]
+    nodes = [node for node in (*tree.nodes(), *tree.greedy_nodes(), *tree.dropped) if node.parent is not None]
+    dropped = set(tree.dropped)
+    lost = [node in dropped or node.state in (NodeState.PENDING, NodeState.FAILED) for node in nodes]
     return Accounts(
         policy=_account(((node.policy, gone) for node, gone in zip(nodes, lost, strict=True)), policy),
         reward=_account(((node.reward, gone) for node, gone in zip(nodes, lost, strict=True)), reward),

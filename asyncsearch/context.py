@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from random import Random
+from typing import Protocol, TypeAlias
 
 import anyio
 
+from asyncsearch.answers.voting import Ballot
 from asyncsearch.format import Format
 from asyncsearch.journal import NodeRecords, SearchJournal
 from asyncsearch.problem import Problem
@@ -13,8 +17,9 @@ from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.search_parameters import SearchParameters
 from asyncsearch.seeds import draw_seed
+from asyncsearch.speculation import Speculation
 from asyncsearch.step_scores import StepScores
-from asyncsearch.tree import Node, NodeState, Tree
+from asyncsearch.tree import GREEDY, Node, NodeState, Tree
 from runtimes.base import (
     FinishReason,
     GenerateRequest,
@@ -24,13 +29,27 @@ from runtimes.base import (
     RuntimeGone,
 )
 
-__all__ = ["SearchContext"]
+__all__ = ["Electorate", "SearchContext", "Watcher"]
+
+Watcher: TypeAlias = Callable[[Node], Awaitable[None]]
+"""Looks at a node that is settled."""
+
+
+class Electorate(Protocol):
+    """What the leaves vote for, and in which vote; see `asyncsearch.election.Leaves`."""
+
+    vote: str
+
+    async def ballot(self, leaf: Node) -> Ballot | None:
+        """The ballot of a leaf, None where it has no answer."""
 
 
 class SearchContext:
     """One strategy's view of one problem. Every node that it grows is a task owned by the call that asked for it.
 
-    ``root`` is the empty solution, ``tree`` all that has grown from it.
+    ``root`` is the empty solution, ``tree`` all that has grown from it, and ``grown`` the children in the order in
+    which they were asked for, whether they are settled or not. ``random`` is for a strategy's own choices: its numbers
+    depend on the run's seed and the problem alone.
     """
 
     def __init__(
@@ -44,10 +63,12 @@ class SearchContext:
         seed: int,
         order: int,
         journal: SearchJournal | None = None,
+        electorate: Electorate | None = None,
     ) -> None:
         """Prepare an empty tree; ``order`` is the problem's place in the scheduler's queues, lowest first.
 
-        What ``journal`` says already is not generated or scored again; what happens is added to it.
+        What ``journal`` says already is not generated or scored again; what happens is added to it. ``electorate``
+        knows what the leaves will vote for, for strategies that want to know.
         """
         self.problem = problem
         self._parameters = parameters
@@ -56,6 +77,11 @@ class SearchContext:
         self._seed = seed
         self._order = order
         self._journal = journal or SearchJournal()
+        self.random = Random(draw_seed(seed, problem.id, ()))
+        self.grown: list[Node] = []
+        self._electorate = electorate
+        self._watchers: list[Watcher] = []
+        self._speculation: Speculation | None = None
         self._scores: StepScores | None = None
         if parameters.scored and reward_format is not None:
             self._scores = StepScores(problem.text, reward_format, scheduler=scheduler, order=order)
@@ -91,21 +117,99 @@ class SearchContext:
         for node, _ in wanted:
             if node.state is not NodeState.OPEN:
                 raise ValueError(f"node {node.path} is {node.state.value}: it cannot be expanded")
-        children = [self._sprout(node) for node, count in wanted for _ in range(count)]
-        for child in children:  # what is recorded first, lest its scores be asked for by another with the same text
-            if self._is_recorded(child, whole_solutions):
-                await self._grow(child, whole_solutions)
-        async with anyio.create_task_group() as growing:
-            for child in children:
-                if child.state is NodeState.PENDING:
-                    growing.start_soon(self._grow, child, whole_solutions)
-        self.tree.note_peak(children)
+        children = [self._sprout(node, whole_solutions) for node, count in wanted for _ in range(count)]
+        self._drop_speculation()
+        await self._settle(children, whole_solutions=whole_solutions)
         return children
 
-    def _sprout(self, parent: Node) -> Node:
-        child = Node(
+    def discard(self, nodes: Iterable[Node]) -> None:
+        """Take nodes out of the vote: those that were grown to look at, and not as candidates."""
+        for node in nodes:
+            node.multiplicity = 0
+
+    async def look_ahead(self, nodes: Sequence[Node], steps: int) -> list[Node]:
+        """Where greedy decoding gets from each node in so many steps, or less where its solution ends before.
+
+        What is grown for this is no candidate, and is grown once: a node has but one greedy continuation.
+
+        Raises:
+            RuntimeGone: as `expand`; cancellation likewise.
+        """
+        ends = list(nodes)
+        for _ in range(steps):
+            walking = [index for index, node in enumerate(ends) if node.state is NodeState.OPEN]
+            await self._settle([self._continue(ends[index]) for index in walking], whole_solutions=False)
+            for index in walking:
+                ends[index] = ends[index].greedy or ends[index]
+        return ends
+
+    @property
+    def vote(self) -> str:
+        """What the candidates will be put to."""
+        return self._voters.vote
+
+    async def ballot(self, leaf: Node) -> Ballot | None:
+        """The ballot of a leaf in that vote, None where it has no answer. Equal answers have equal groups."""
+        return await self._voters.ballot(leaf)
+
+    @contextmanager
+    def watched_by(self, watcher: Watcher) -> Iterator[None]:
+        """Have ``watcher`` called with every child of an expansion as soon as it is settled, while the block runs.
+
+        Nothing goes on from the child before that has returned.
+        """
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
+    @asynccontextmanager
+    async def speculating(self, draws: int) -> AsyncIterator[None]:
+        """While the block runs, continue what is settled in an expansion by so many draws, while the rest is not.
+
+        They are the draws that the next expansion would make, and are its children if it asks for them. Those it does
+        not ask for are aborted then, and are waste.
+        """
+        async with anyio.create_task_group() as tasks:
+            self._speculation = Speculation(tasks, self._speculate, draws=draws)
+            try:
+                yield
+            finally:
+                self._drop_speculation()
+                self._speculation = None
+
+    def _drop_speculation(self) -> None:
+        if self._speculation is not None:
+            self.tree.dropped += self._speculation.drop()
+
+    async def _speculate(self, node: Node) -> None:
+        await self._grow(node, whole_solution=False)
+
+    @property
+    def _voters(self) -> Electorate:
+        assert self._electorate is not None, "nobody has said what the leaves will be put to"
+        return self._electorate
+
+    def _continue(self, node: Node) -> Node:
+        """The greedy continuation of a node."""
+        if node.greedy is None:
+            node.greedy = self._child_of(node, GREEDY)
+        return node.greedy
+
+    def _sprout(self, parent: Node, whole_solution: bool) -> Node:
+        draw = len(parent.children)
+        child = None if self._speculation is None or whole_solution else self._speculation.take(parent, draw)
+        if child is None:
+            child = self._child_of(parent, draw)
+        parent.children.append(child)
+        self.grown.append(child)
+        return child
+
+    def _child_of(self, parent: Node, draw: int) -> Node:
+        return Node(
             parent=parent,
-            draw=len(parent.children),
+            draw=draw,
             state=NodeState.PENDING,
             depth=parent.depth + 1,
             prefix=parent.prefix,
@@ -113,8 +217,34 @@ class SearchContext:
             steps=parent.steps,
             path_tokens=parent.path_tokens,
         )
-        parent.children.append(child)
-        return child
+
+    async def _settle(self, nodes: Sequence[Node], *, whole_solutions: bool) -> None:
+        """Grow nodes that are pending, side by side."""
+        unsettled = dict.fromkeys(nodes)  # in order
+
+        async def settle(node: Node) -> None:
+            if self._speculation is not None:
+                await self._speculation.wait(node)
+            if node.state is NodeState.PENDING:
+                await self._grow(node, whole_solutions)
+            unsettled.pop(node, None)
+            if node.draw == GREEDY:
+                return
+            for watcher in self._watchers:
+                await watcher(node)
+            if self._speculation is not None and unsettled and node.state is NodeState.OPEN:
+                first = len(node.children)
+                self._speculation.begin(
+                    node, [self._child_of(node, first + draw) for draw in range(self._speculation.draws)]
+                )
+
+        recorded = [node for node in nodes if self._is_recorded(node, whole_solutions)]
+        for node in recorded:  # first, lest their scores be asked for by another with the same text
+            await settle(node)
+        async with anyio.create_task_group() as growing:
+            for node in tuple(unsettled):
+                growing.start_soon(settle, node)
+        self.tree.note_peak(nodes)
 
     def _is_recorded(self, node: Node, whole_solution: bool) -> bool:
         """Whether all that has become of a node is recorded, so that growing it waits for nobody."""
@@ -173,7 +303,7 @@ class SearchContext:
             prefix=node.prefix,
             seed=draw_seed(self._seed, self.problem.id, node.path),
             max_new_tokens=tokens_left if whole_solution else min(tokens_left, parameters.max_step_tokens),
-            temperature=parameters.temperature,
+            temperature=0.0 if node.draw == GREEDY else parameters.temperature,
             top_p=parameters.top_p,
             stop=() if whole_solution else (self._format.stop_before(node.depth + 1),),
         )

@@ -33,7 +33,8 @@ COMMAND_FILE = "command.yaml"
 class Candidate:
     """One leaf of a tree: a solution's text without the prompt, its answer, and a score in [0, 1] per step.
 
-    ``truncated`` solutions were cut off and have no answer: they take no part in a vote.
+    ``truncated`` solutions were cut off and have no answer: they take no part in a vote. The others vote
+    ``multiplicity`` times.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Candidate:
     truncated: bool
     tokens: int
     step_scores: tuple[float, ...] = ()
+    multiplicity: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:
     return {
         "asyncsearch": version("asyncsearch"),
         "strategy": strategy.name,
-        "parameters": asdict(strategy),
+        "parameters": strategy.to_parameters(),
         "seed": options.seed,
         "vote": options.vote_for(strategy),
         "aggregation": options.aggregation,

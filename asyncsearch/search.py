@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 
 from asyncsearch.accounting import account_for
-from asyncsearch.answers.extraction import extract_answer
 from asyncsearch.answers.grading import Grader
+from asyncsearch.candidates import candidates_of
 from asyncsearch.context import SearchContext
-from asyncsearch.election import elect, gather_voters
+from asyncsearch.election import Leaves, elect, gather_voters
 from asyncsearch.errors import AsyncSearchError, JournalError, ModelGone, first_cause
 from asyncsearch.format import Format
 from asyncsearch.journal import SearchJournal
@@ -23,7 +23,6 @@ from asyncsearch.results import Candidate, ProblemResult
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.strategies.base import Strategy
-from asyncsearch.tree import NodeState, Tree
 from runtimes.base import ModelSize, RuntimeFailure, RuntimeGone
 
 __all__ = ["ProblemSearch"]
@@ -62,6 +61,7 @@ class ProblemSearch:
             seed=self.options.seed,
             order=order,
             journal=journal,
+            electorate=Leaves(self.grader, vote=self.options.vote_for(strategy), aggregation=self.options.aggregation),
         )
         error: str | None = None
         if problem.text.strip():
@@ -76,7 +76,7 @@ class ProblemSearch:
                 error = _words(cause)
         else:
             error = "the problem is empty"
-        candidates = _candidates(context.tree)
+        candidates = candidates_of(context.tree)
         if error is None and not candidates:
             failures = (node.error for node in context.tree.leaves() if node.error)
             error = next(failures, "the search ended without a candidate")
@@ -108,22 +108,3 @@ def _words(error: BaseException) -> str:
     if frames and not isinstance(error, (AsyncSearchError, RuntimeFailure)):
         words += f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
     return words
-
-
-def _candidates(tree: Tree) -> tuple[Candidate, ...]:
-    candidates: list[Candidate] = []
-    for leaf in tree.leaves():
-        if leaf.state is NodeState.FAILED:
-            continue
-        text = leaf.solution()
-        truncated = leaf.state is NodeState.TRUNCATED
-        candidates.append(
-            Candidate(
-                text=text,
-                answer=None if truncated else extract_answer(text),
-                truncated=truncated,
-                tokens=leaf.path_tokens,
-                step_scores=leaf.solution_scores(),
-            )
-        )
-    return tuple(candidates)

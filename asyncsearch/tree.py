@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from asyncsearch.scheduler import Cost
 from runtimes.base import Prefix
 
-__all__ = ["Node", "NodeState", "Tree"]
+__all__ = ["GREEDY", "Node", "NodeState", "Tree"]
+
+GREEDY = -1
+"""The draw of the greedy continuation of a node, which is none of its children."""
 
 
 class NodeState(enum.Enum):
@@ -31,10 +34,12 @@ class NodeState(enum.Enum):
 class Node:
     """One step of a solution, or the whole of it where a strategy samples solutions at once.
 
-    ``draw`` is this node's index among its parent's children. ``text`` is what it adds; ``prefix`` holds all
+    ``draw`` is this node's index among its parent's children. ``greedy`` is what greedy decoding goes on with, where
+    somebody has looked: no child. ``text`` is what it adds; ``prefix`` holds all
     the text up to it as the policy sees it, ``reward_prefix`` as the reward model does. ``step_scores`` has
     one score in [0, 1] per step in ``text``. ``tokens`` were generated for it; ``path_tokens`` from the root
-    to it, itself included. ``policy`` and ``reward`` say what it cost to generate and to score: the latter nothing
+    to it, itself included. A leaf is ``multiplicity`` candidates for the vote: one, unless its strategy says otherwise.
+    ``policy`` and ``reward`` say what it cost to generate and to score: the latter nothing
     where another node had come to the same text before.
     """
 
@@ -52,7 +57,9 @@ class Node:
     policy: Cost = field(default_factory=Cost)
     reward: Cost = field(default_factory=Cost)
     error: str | None = None
+    multiplicity: int = 1
     children: list[Node] = field(default_factory=list)
+    greedy: Node | None = None
 
     @property
     def is_leaf(self) -> bool:
@@ -99,18 +106,28 @@ class Tree:
     """All the nodes that one strategy made for one problem.
 
     ``peak_tokens`` is the most that one expansion had to hold: prompt, nodes and children of the paths it continued.
+    ``dropped`` nodes were begun before anybody asked for them, and nobody did: they are not in the tree.
     """
 
     root: Node
     peak_tokens: int = 0
+    dropped: list[Node] = field(default_factory=list)
 
     def nodes(self) -> Iterator[Node]:
-        """Every node, depth first, children in order of their draw."""
+        """Every node, depth first, children in order of their draw; greedy continuations are left out."""
         stack = [self.root]
         while stack:
             node = stack.pop()
             yield node
             stack.extend(reversed(node.children))
+
+    def greedy_nodes(self) -> Iterator[Node]:
+        """Every node that was grown to look ahead."""
+        for node in self.nodes():
+            ahead = node.greedy
+            while ahead is not None:
+                yield ahead
+                ahead = ahead.greedy
 
     def leaves(self) -> Iterator[Node]:
         """Every leaf, depth first, in order of draws. The order depends on no timing."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsearch.answers import Ballot, Grader, choose, extract_answer
-from asyncsearch.answers.voting import VOTES, group_answers
+from asyncsearch.answers.voting import VOTES, AnswerGroups
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.rewards import aggregate
 
@@ -96,7 +96,8 @@ async def test_a_comparison_that_is_given_up_leaves_no_reply_for_the_next() -> N
 @pytest.mark.anyio
 async def test_equal_answers_are_one_group_by_value_and_not_by_string() -> None:
     async with Grader() as grader:
-        assert await group_answers(["1/2", None, "0.5", "3", "\\frac{1}{2}"], grader) == [0, None, 0, 1, 0]
+        groups = AnswerGroups(grader)
+        assert [await groups.number_of(answer) for answer in ("1/2", "0.5", "3", "\\frac{1}{2}")] == [0, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -231,11 +231,13 @@ def test_the_configuration_says_what_was_run(tmp_path: Path) -> None:
     class WithRule(Sampling):
         name = "with-rule"
         rule: Callable[..., object] = max
+        sizes: frozenset[int] = frozenset({1})
 
     done = run(problems(1), WithRule(width=2), run_dir=tmp_path / "run", options=SolveOptions(reward_format="lines"))
     assert done.solved == 1
     config = read_config(tmp_path / "run")
-    assert config["parameters"]["rule"] == repr(max), "what is no JSON value is recorded as Python shows it"
+    assert config["parameters"]["rule"] == "builtins.max", "what can be imported is recorded by its name"
+    assert config["parameters"]["sizes"] == repr(frozenset({1})), "what is no JSON value, as Python shows it"
     assert config["reward_format"] == "lines"
     assert config["format"]["step_start"] == "Step {step}"
     assert config["seeds_honoured"] is True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ConfigurationError
 
-__all__ = ["VOTES", "Ballot", "choose", "group_answers"]
+__all__ = ["VOTES", "AnswerGroups", "Ballot", "choose", "group_weights"]
 
 VOTES = ("best-of-n", "majority", "weighted")
 """The candidate with the best score; the answer with most candidates; the answer with the greatest sum of scores."""
@@ -17,34 +17,38 @@ VOTES = ("best-of-n", "majority", "weighted")
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One candidate in a vote: the group of answers that its own belongs to, and its aggregated score."""
+    """One candidate in a vote: the group of answers that its own belongs to, and its aggregated score.
+
+    In a majority or weighted vote it counts ``multiplicity`` times.
+    """
 
     group: int
     score: float
+    multiplicity: int = 1
 
 
-async def group_answers(answers: Sequence[str | None], grader: Grader) -> list[int | None]:
-    """Number the answers so that equal ones, by grading and not by string, have equal numbers.
+class AnswerGroups:
+    """Numbers answers so that equal ones, by grading and not by string, have equal numbers.
 
-    Each answer is compared with the first of each group; None, no answer, belongs to no group.
+    Each answer is compared with the first of each group.
     """
-    groups: list[int | None] = []
-    firsts: list[str] = []
-    by_text: dict[str, int] = {}
-    for answer in answers:
-        if answer is None:
-            groups.append(None)
-            continue
-        if answer not in by_text:
-            for number, first in enumerate(firsts):
-                if await grader.equal(first, answer):
-                    by_text[answer] = number
+
+    def __init__(self, grader: Grader) -> None:
+        self._grader = grader
+        self._firsts: list[str] = []
+        self._by_text: dict[str, int] = {}
+
+    async def number_of(self, answer: str) -> int:
+        """The number of an answer's group."""
+        if answer not in self._by_text:
+            for number, first in enumerate(self._firsts):
+                if await self._grader.equal(first, answer):
+                    self._by_text[answer] = number
                     break
             else:
-                by_text[answer] = len(firsts)
-                firsts.append(answer)
-        groups.append(by_text[answer])
-    return groups
+                self._by_text[answer] = len(self._firsts)
+                self._firsts.append(answer)
+        return self._by_text[answer]
 
 
 def choose(ballots: Sequence[Ballot], vote: str) -> int | None:
@@ -61,9 +65,16 @@ def choose(ballots: Sequence[Ballot], vote: str) -> int | None:
         return None
     if vote == "best-of-n":
         return max(range(len(ballots)), key=lambda index: ballots[index].score)
+    weights = group_weights(ballots, vote)
+    winner = max(weights, key=weights.__getitem__)
+    return next(index for index, ballot in enumerate(ballots) if ballot.group == winner)
+
+
+def group_weights(ballots: Sequence[Ballot], vote: str) -> dict[int, float]:
+    """What each group of equal answers has in a majority or weighted vote, the group that came first at the front."""
     weights: dict[int, list[float]] = {}
     for ballot in ballots:
-        weights.setdefault(ballot.group, []).append(1.0 if vote == "majority" else ballot.score)
+        weight = 1.0 if vote == "majority" else ballot.score
+        weights.setdefault(ballot.group, []).append(weight * ballot.multiplicity)
     # fsum: the order in which a group's weights come must not decide a tie.
-    winner = max(weights, key=lambda group: math.fsum(weights[group]))
-    return next(index for index, ballot in enumerate(ballots) if ballot.group == winner)
+    return {group: math.fsum(found) for group, found in weights.items()}

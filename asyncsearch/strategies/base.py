@@ -14,7 +14,7 @@ from asyncsearch.errors import ConfigurationError
 from asyncsearch.plugins import suggestion
 from asyncsearch.search_parameters import SearchParameters
 
-__all__ = ["Strategy"]
+__all__ = ["ScoredStrategy", "Strategy"]
 
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
@@ -32,6 +32,19 @@ class Strategy(SearchParameters, ABC):
 
     anytime: ClassVar[bool] = False
     """Whether the first draws of a run are a run of a smaller width: then one run says what each budget buys."""
+
+    level_synchronous: ClassVar[bool] = False
+    """Whether it grows step by step, and goes on from all of a level together."""
+
+    @property
+    def full_name(self) -> str:
+        """The name that `make_strategy` makes it by."""
+        return self.name
+
+    @property
+    def every_leaf_votes(self) -> bool:
+        """Whether every leaf is one candidate as soon as it is there, and stays one."""
+        return True
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
@@ -64,6 +77,13 @@ class Strategy(SearchParameters, ABC):
             default = known[name]
             if default is None or default is dataclasses.MISSING:
                 continue  # the class itself must judge
+            if callable(default):
+                if callable(value):
+                    continue
+                if value != _function_name(default):
+                    raise ConfigurationError(f"{cls.name}: {name} is a function, which only Python can give")
+                chosen[name] = default
+                continue
             # An int serves as a float; nothing else is converted.
             fits = type(value) is type(default) or (type(default) is float and type(value) is int)
             if not fits:
@@ -71,12 +91,31 @@ class Strategy(SearchParameters, ABC):
                 raise ConfigurationError(f"{cls.name}: {name} must be {kind}, not {value!r}")
         return cls(**chosen)
 
+    def to_parameters(self) -> dict[str, Any]:
+        """What `from_parameters` takes, as values that a file can hold; functions by their names."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: _function_name(value) if callable(value) else value for name, value in values.items()}
+
     @abstractmethod
     async def search(self, tree: SearchContext) -> None:
         """Grow the tree. When it returns, the tree's leaves are the candidates.
 
         Cancellation ends the search; the context withdraws whatever it still waits for.
         """
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredStrategy(Strategy):
+    """A strategy that is guided by scores, and so cannot do without them."""
+
+    def __post_init__(self) -> None:
+        super(ScoredStrategy, self).__post_init__()  # the short form does not work in a class with slots
+        if not self.scored:
+            raise ConfigurationError(f"{self.name}: scored must be true, the search is guided by scores")
+
+
+def _function_name(function: Any) -> str:
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def _number(value: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import Annotated, ClassVar
 from typing_extensions import Doc
 
 from asyncsearch.context import SearchContext
-from asyncsearch.errors import ConfigurationError
-from asyncsearch.strategies.base import Strategy
+from asyncsearch.strategies.base import ScoredStrategy
 from asyncsearch.strategies.rebase_allocation import legacy_rebase_shares, rebase_shares
 from asyncsearch.tree import Node
 
@@ -17,7 +16,7 @@ __all__ = ["Rebase"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rebase(Strategy):
+class Rebase(ScoredStrategy):
     """REward BAlanced SEarch (Wu et al. 2024, section 3.2).
 
     At each depth the width not yet spent on leaves is shared among the open nodes in proportion to
@@ -26,6 +25,7 @@ class Rebase(Strategy):
     """
 
     name: ClassVar[str] = "rebase"
+    level_synchronous: ClassVar[bool] = True
     source: ClassVar[str] = "Wu et al. 2024, Inference Scaling Laws (arXiv 2408.00724), section 3.2; rebase.py"
 
     softmax_temperature: Annotated[float, Doc("of the softmax over scores; lower favours the best nodes more")] = 0.2
@@ -36,8 +36,6 @@ class Rebase(Strategy):
         super(Rebase, self).__post_init__()  # the short form does not work in a class with slots
         self._require("softmax_temperature", above=0)
         self._require("truncate_ratio", above=0, maximum=1)
-        if not self.scored:
-            raise ConfigurationError("rebase: scored must be true, the search is guided by scores")
 
     async def search(self, tree: SearchContext) -> None:
         """Expand depth by depth until the width is spent."""

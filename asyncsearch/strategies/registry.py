@@ -39,9 +39,10 @@ def known_parameters() -> set[str]:
 
 
 def make_strategy(name: str, parameters: dict[str, Any]) -> Strategy:
-    """Make a strategy from its name and parameters.
+    """Make a strategy from its name and parameters; ``early-stop:rebase`` is one that wraps another.
 
     Raises:
         ConfigurationError: as `strategy_named` and `Strategy.from_parameters`.
     """
-    return strategy_named(name).from_parameters(parameters)
+    outer, colon, inner = name.replace("_", "-").partition(":")
+    return strategy_named(outer).from_parameters({**parameters, "inner": inner} if colon else parameters)

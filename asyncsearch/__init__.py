@@ -21,6 +21,7 @@ from asyncsearch.errors import (
     ModelError,
     ModelGone,
     RunDirectoryError,
+    StorageError,
     TooManyFailures,
     UserError,
 )
@@ -28,9 +29,9 @@ from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.format import Format
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
-from asyncsearch.results import Candidate, ProblemResult, read_results
+from asyncsearch.results import Candidate, ProblemResult
 from asyncsearch.run import Run
-from asyncsearch.run_directory import Resumption
+from asyncsearch.run_directory import Resumption, read_results
 from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.solve import solve, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy, strategy_names
@@ -62,6 +63,7 @@ __all__ = [
     "SchedulerStatistics",
     "SearchContext",
     "SolveOptions",
+    "StorageError",
     "Strategy",
     "TooManyFailures",
     "Tree",

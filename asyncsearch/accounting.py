@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from asyncsearch.journal import NodeRecords
 from asyncsearch.scheduler import Cost
 from asyncsearch.tree import NodeState, Tree
 from runtimes.base import ModelSize, Usage
@@ -113,15 +114,22 @@ def forward_flops(size: ModelSize, usage: Usage) -> float:
     return float(2 * size.parameters * usage.new_tokens + 4 * size.attention_width * attended)
 
 
-def account_for(tree: Tree, *, policy: ModelSize | None, reward: ModelSize | None) -> Accounts:
-    """The accounts of one search, by its tree and the sizes of both models."""
-    nodes = [node for node in (*tree.nodes(), *tree.greedy_nodes(), *tree.dropped) if node.parent is not None]
+def account_for(
+    tree: Tree, unvisited: Iterable[NodeRecords] = (), *, policy: ModelSize | None, reward: ModelSize | None
+) -> Accounts:
+    """The accounts of one search: its tree, what is recorded of ``unvisited`` nodes, and the sizes of both models."""
     dropped = set(tree.dropped)
-    lost = [node in dropped or node.state in (NodeState.PENDING, NodeState.FAILED) for node in nodes]
+    policy_costs: list[tuple[Cost, bool]] = []
+    reward_costs: list[tuple[Cost, bool]] = []
+    for node in tree.all_nodes():
+        lost = node in dropped or node.state in (NodeState.PENDING, NodeState.FAILED)
+        policy_costs.append((node.policy, lost))
+        reward_costs.append((node.reward, lost))
+    for records in unvisited:
+        policy_costs.append((records.policy, True))
+        reward_costs.append((records.reward, True))
     return Accounts(
-        policy=_account(((node.policy, gone) for node, gone in zip(nodes, lost, strict=True)), policy),
-        reward=_account(((node.reward, gone) for node, gone in zip(nodes, lost, strict=True)), reward),
-        peak_tokens=tree.peak_tokens,
+        policy=_account(policy_costs, policy), reward=_account(reward_costs, reward), peak_tokens=tree.peak_tokens
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,14 +12,14 @@ from anyio import to_thread
 
 from asyncsearch.accounting import ModelAccount
 from asyncsearch.answers.grading import Grader
+from asyncsearch.errors import RunDirectoryError
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.models import open_runtime
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
-from asyncsearch.results import RESULTS_FILE, read_results
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.run import Run, search_config
-from asyncsearch.run_directory import Resumption, require_fit
+from asyncsearch.run_directory import CONFIG_FILE, Resumption, RunDirectory, locked, require_fit, require_free
 from asyncsearch.solve import OnResult, solve_dataset
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 from runtimes.base import Runtime
@@ -119,7 +119,7 @@ async def compare(
     """Run the entries one after the other, so that their seconds can be compared, and return their rows.
 
     One entry alone is written to ``directory`` itself, each of several to a directory of its own in it. ``ready`` is
-    called when the models are loaded, before anything is written.
+    called when the first run is about to begin or to go on, and nobody else can write to ``directory``.
 
     Raises:
         UserError: as `solve_dataset`.
@@ -127,8 +127,11 @@ async def compare(
     Cancellation ends the run at hand; what was solved stays in its directory.
     """
     rows: list[Row] = []
+    started: set[str] = set()
     format_name = options.format if isinstance(options.format, str) else options.format.name
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
+    if len(entries) > 1 and (directory / CONFIG_FILE).exists():
+        raise RunDirectoryError(f"{directory}: holds one run, and no comparison of several; name its strategy")
     for entry, path in zip(entries, paths, strict=True):  # before the models, which take their time
         require_fit(path, search_config(entry.strategy, options), problems, resumption=resumption)
     async with AsyncExitStack() as stack:
@@ -140,10 +143,24 @@ async def compare(
             format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
             spectator.note(f"the reward model is read as {format.name!r}")
         grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
-        ready()
+        if len(entries) > 1:
+            stack.enter_context(_held(directory))
+            if resumption is None:
+                require_free(directory)
         for entry, path in zip(entries, paths, strict=True):
-            if there := sum(1 for _ in read_results(path)) if (path / RESULTS_FILE).exists() else 0:
-                spectator.note(f"{entry.name}: {there} of {len(problems)} results are there already")
+
+            def start(_: Strategy, run: RunDirectory, name: str = entry.name) -> None:
+                if not started:
+                    ready()
+                started.add(name)
+                if run.lost:
+                    spectator.note(
+                        f"{name}: the journal does not hold what {run.lost} of the results were made of; they are made "
+                        "again"
+                    )
+                if len(run):
+                    spectator.note(f"{name}: {len(run)} of {len(problems)} results are there already")
+
             with spectator.track(entry.name, len(problems)) as tracker:
                 run = await solve_dataset(
                     problems,
@@ -154,6 +171,7 @@ async def compare(
                     resume=resumption or False,
                     options=options,
                     on_result=tracker,
+                    on_start=start,
                 )
             if run.grading_gave_up:
                 spectator.note(
@@ -165,6 +183,18 @@ async def compare(
                 )
             rows += _rows_of(entry, run, await evaluate(run.results(), grader), options)
     return rows
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Make a directory that holds several runs, and let nobody else write runs there while the block runs."""
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(directory))
+        except OSError as error:
+            raise RunDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
+        yield
 
 
 def _has_one_step_each(run: Run) -> bool:

@@ -8,8 +8,10 @@ from random import Random
 from typing import Protocol, TypeAlias
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from asyncsearch.answers.voting import Ballot
+from asyncsearch.errors import printable
 from asyncsearch.format import Format
 from asyncsearch.journal import NodeRecords, SearchJournal
 from asyncsearch.problem import Problem
@@ -184,7 +186,8 @@ class SearchContext:
             self.tree.dropped += self._speculation.drop()
 
     async def _speculate(self, node: Node) -> None:
-        await self._grow(node, whole_solution=False)
+        if node.state is NodeState.PENDING:  # it may have been taken, and found recorded
+            await self._grow(node, whole_solution=False)
 
     @property
     def _voters(self) -> Electorate:
@@ -207,7 +210,7 @@ class SearchContext:
         return child
 
     def _child_of(self, parent: Node, draw: int) -> Node:
-        return Node(
+        child = Node(
             parent=parent,
             draw=draw,
             state=NodeState.PENDING,
@@ -217,17 +220,35 @@ class SearchContext:
             steps=parent.steps,
             path_tokens=parent.path_tokens,
         )
+        recorded = self._journal.of(child.path)
+        child.policy, child.reward = recorded.policy, recorded.reward  # paid for, whatever becomes of the node
+        return child
+
+    def unvisited(self) -> Iterator[NodeRecords]:
+        """What is recorded of nodes that were grown in vain, as the search did not come to them this time."""
+        return self._journal.unvisited(node.path for node in self.tree.all_nodes())
 
     async def _settle(self, nodes: Sequence[Node], *, whole_solutions: bool) -> None:
-        """Grow nodes that are pending, side by side."""
-        unsettled = dict.fromkeys(nodes)  # in order
+        """Grow nodes that are pending, side by side.
+
+        Those that are recorded are settled before anything else, and before any watcher sees one of them: so a search
+        that was ended by what came of them is ended again at once.
+        """
+        recorded = dict.fromkeys(node for node in nodes if self._is_recorded(node, whole_solutions))
+        for node in recorded:
+            await self._grow(node, whole_solutions)
+        waiting = dict.fromkeys(node for node in nodes if node not in recorded)
+        unsettled = {node for node in waiting if node.state is NodeState.PENDING}
 
         async def settle(node: Node) -> None:
             if self._speculation is not None:
                 await self._speculation.wait(node)
             if node.state is NodeState.PENDING:
                 await self._grow(node, whole_solutions)
-            unsettled.pop(node, None)
+            unsettled.discard(node)
+            await look_at(node)
+
+        async def look_at(node: Node) -> None:
             if node.draw == GREEDY:
                 return
             for watcher in self._watchers:
@@ -238,16 +259,19 @@ class SearchContext:
                     node, [self._child_of(node, first + draw) for draw in range(self._speculation.draws)]
                 )
 
-        recorded = [node for node in nodes if self._is_recorded(node, whole_solutions)]
-        for node in recorded:  # first, lest their scores be asked for by another with the same text
-            await settle(node)
+        for node in recorded:
+            await look_at(node)
+        if recorded:
+            await checkpoint()  # if one of them has ended the search, nothing more is asked for
         async with anyio.create_task_group() as growing:
-            for node in tuple(unsettled):
+            for node in waiting:
                 growing.start_soon(settle, node)
         self.tree.note_peak(nodes)
 
     def _is_recorded(self, node: Node, whole_solution: bool) -> bool:
-        """Whether all that has become of a node is recorded, so that growing it waits for nobody."""
+        """Whether all that has become of a pending node is recorded, so that growing it waits for nobody."""
+        if node.state is not NodeState.PENDING:
+            return False
         recorded = self._journal.of(node.path)
         if recorded.failed is not None:
             return True
@@ -266,23 +290,24 @@ class SearchContext:
             raise  # no other node will fare better
         except RuntimeFailure as failure:
             node.state = NodeState.FAILED
-            node.error = str(failure)
+            node.error = printable(str(failure))
             if recorded.failed is None:
                 self._journal.add_failed(node.path, node.error, node.reward if generated else node.policy)
             return
+        except anyio.get_cancelled_exc_class():
+            cost = node.reward if generated else node.policy
+            if cost.aborted or cost.failed:
+                self._journal.add_abandoned(node.path, cost)
+            raise
         node.state = self._state_of(node, finish, whole_solution)
 
     async def _generate(self, node: Node, whole_solution: bool, recorded: NodeRecords) -> FinishReason:
         if (generated := recorded.generated) is not None and generated.whole_solution is whole_solution:
             text, finish = generated.text, generated.finish
             prefix = node.prefix.extend(text, generated.token_ids)
-            node.policy = generated.cost
         elif recorded.failed is not None:
-            node.policy = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
-            if recorded.generated is None and recorded.spent is not None:
-                node.policy = recorded.spent
             request = self._draw(node, whole_solution)
             result = await self._scheduler.generate(request, order=self._order, cost=node.policy)
             text, finish, prefix = result.text, result.finish, result.prefix
@@ -314,13 +339,9 @@ class SearchContext:
         node.steps += len(steps)
         if recorded.scored is not None:
             scored = scores.restore(node.reward_prefix, steps, recorded.scored.scores)
-            node.reward = recorded.scored.cost
         elif recorded.failed is not None:
-            node.reward = recorded.failed.cost
             raise RequestRejected(recorded.failed.error)
         else:
-            if recorded.generated is not None and recorded.spent is not None:
-                node.reward = recorded.spent
             scored = await scores.score(node.reward_prefix, steps, cost=node.reward)
             self._journal.add_scored(node.path, scored.scores, node.reward)
         node.reward_prefix = scored.prefix

@@ -5,9 +5,10 @@
         - ConfigurationError   an option, a parameter, a configuration file
         - DatasetError         a file of problems
         - ModelError           a model that cannot be opened
-        - RunDirectoryError    a run directory that is there already, or is not one
-          + JournalError         its journal cannot be read, or cannot be written any more
-            - JournalDamaged       it is not what was written, from some byte on
+        - RunDirectoryError    a run directory that is there already, is another run's, or is not one
+      + StorageError         what is in a run directory cannot be read or written, or is not what a run wrote
+        - JournalError         it is the journal
+          + JournalDamaged       which is not what was written, from some byte on
       + ModelGone            a model stopped answering for good in the middle of a run
       + TooManyFailures      more problems failed than a run was to bear with
       + GradingError         answers cannot be compared at all
@@ -30,9 +31,11 @@ __all__ = [
     "ModelError",
     "ModelGone",
     "RunDirectoryError",
+    "StorageError",
     "TooManyFailures",
     "UserError",
     "first_cause",
+    "printable",
 ]
 
 
@@ -57,11 +60,18 @@ class ModelError(UserError):
 
 
 class RunDirectoryError(UserError):
-    """A run directory exists already, or what was named is not a run directory."""
+    """A run directory exists already, cannot be made or is of another run, or what was named is not one."""
 
 
-class JournalError(RunDirectoryError):
-    """A run's journal cannot be read, or cannot be written any more."""
+class StorageError(AsyncSearchError):
+    """What is in a run directory cannot be read or written, because the disk is full for example, or is damaged.
+
+    What was written until then is kept.
+    """
+
+
+class JournalError(StorageError):
+    """A run's journal cannot be read or written, or is none of this run."""
 
 
 class JournalDamaged(JournalError):
@@ -91,3 +101,8 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def printable(text: str) -> str:
+    """Text that can be written down: what is no character is shown by its number."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -44,13 +44,16 @@ def write_whole_file(path: Path, parts: Iterator[bytes]) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Have the disk take the names in a directory.
+    """Have the disk take the names in a directory, where the file system can.
 
     Raises:
-        OSError: it refuses.
+        OSError: the disk refuses.
     """
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(directory)

@@ -15,9 +15,9 @@ from asyncsearch.evaluation import Accuracy
 from asyncsearch.format import Format
 from asyncsearch.journal import SearchJournal, read_journal
 from asyncsearch.options import SolveOptions
-from asyncsearch.results import JOURNAL_FILE, ProblemResult, read_config, read_results
+from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import reward_format_named
-from asyncsearch.run_directory import verify_config
+from asyncsearch.run_directory import JOURNAL_FILE, as_recorded, read_config, read_results, verify_config
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies import Strategy, make_strategy
@@ -35,7 +35,7 @@ class Replay:
     """What a journal gives. ``unfinished`` are the ids of problems of which it does not hold everything.
 
     ``differing`` are the ids of those whose result is another than the one that the run wrote down, or of which the
-    journal does not hold everything although there is one.
+    journal does not hold everything, or nothing, although there is one.
     """
 
     strategy: Strategy
@@ -59,7 +59,7 @@ class Replay:
 async def replay(
     run: Path,
     *,
-    strategy: str | None = None,
+    strategy: Strategy | str | None = None,
     parameters: Mapping[str, Any] | None = None,
     vote: str | None = None,
     aggregation: str | None = None,
@@ -68,22 +68,21 @@ async def replay(
 
     Args:
         run: its directory.
-        strategy: another strategy than the run's; its draws have to be among those of the journal.
-        parameters: of the strategy that differ from the run's, likewise.
+        strategy: another strategy than the run's; its draws have to be among those of the journal. One that is not
+            registered by a name is given itself, the run's own too.
+        parameters: of a strategy given by name, or of the run's: those that differ from the run's, likewise.
         vote: another vote than the run's.
         aggregation: another aggregation, likewise.
 
     Raises:
-        RunDirectoryError: there is no run, or the journal is damaged or does not hold what another strategy takes.
+        RunDirectoryError: there is no run, or its journal does not hold what another strategy takes.
+        StorageError: the run cannot be read, or is damaged.
         ConfigurationError: a name or a parameter is wrong.
     """
     verify_config(run)
     config = read_config(run)
-    varied = strategy is not None or bool(parameters)
-    recorded = config["parameters"]
-    if strategy not in (None, config["strategy"]):  # what they have in common stays
-        recorded = {name: recorded[name] for name in (*_DRAWING, "width", "max_depth", "scored")}
-    chosen = make_strategy(strategy or config["strategy"], {**recorded, **(parameters or {})})
+    chosen = strategy if isinstance(strategy, Strategy) else _strategy_of(config, strategy, parameters or {})
+    varied = (chosen.full_name, as_recorded(chosen.to_parameters())) != (config["strategy"], config["parameters"])
     _require_drawn_alike(run, config, chosen)
     options = SolveOptions(
         seed=config["seed"],
@@ -91,6 +90,7 @@ async def replay(
         aggregation=aggregation or config["aggregation"],
         grading_seconds=config["grading_seconds"],
     )
+    written = {result.id: result for result in read_results(run)}  # first: a run that goes on has them journaled
     results: list[ProblemResult] = []
     unfinished: list[str] = []
     async with Grader(time_limit=options.grading_seconds) as grader:
@@ -104,13 +104,15 @@ async def replay(
         )
         for order, (problem, known) in enumerate(read_journal(run / JOURNAL_FILE)):
             try:
-                results.append(await search.solve(problem, chosen, order=order, journal=SearchJournal(order, known)))
+                journal = SearchJournal(order, known, is_same_search=not varied)
+                results.append(await search.solve(problem, chosen, order=order, journal=journal))
             except ModelGone:
                 unfinished.append(problem.id)
-    written = {result.id: result for result in read_results(run)}
-    if varied and (missing := [problem for problem in unfinished if problem in written]):
+    replayed = {result.id for result in results}
+    missing = [problem for problem in written if problem not in replayed]
+    if varied and missing:
         raise RunDirectoryError(
-            f"{run}: its journal does not hold what {chosen.name} takes with these parameters: of {len(missing)} "
+            f"{run}: its journal does not hold what {chosen.full_name} takes with these parameters: of {len(missing)} "
             f"problems draws are missing, of {missing[0]!r} for one"
         )
     return Replay(
@@ -122,9 +124,16 @@ async def replay(
         if varied
         else (
             *(result.id for result in results if _differs(result, written.get(result.id), vote, aggregation)),
-            *(problem for problem in unfinished if problem in written),
+            *missing,
         ),
     )
+
+
+def _strategy_of(config: Mapping[str, Any], name: str | None, parameters: Mapping[str, Any]) -> Strategy:
+    recorded = config["parameters"]
+    if name not in (None, config["strategy"]):  # what they have in common stays
+        recorded = {shared: recorded[shared] for shared in (*_DRAWING, "width", "max_depth", "scored")}
+    return make_strategy(name or config["strategy"], {**recorded, **parameters})
 
 
 def _require_drawn_alike(run: Path, config: Mapping[str, Any], strategy: Strategy) -> None:

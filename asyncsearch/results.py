@@ -1,32 +1,15 @@
-"""What came of each problem, and how it is read back from a run's directory."""
+"""What came of each problem."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from asyncsearch.accounting import Accounts, ModelAccount
-from asyncsearch.errors import RunDirectoryError
 
-__all__ = [
-    "COMMAND_FILE",
-    "CONFIG_FILE",
-    "JOURNAL_FILE",
-    "RESULTS_FILE",
-    "Candidate",
-    "ProblemResult",
-    "read_config",
-    "read_results",
-]
-
-CONFIG_FILE = "config.json"
-RESULTS_FILE = "results.jsonl"
-JOURNAL_FILE = "journal.bin"
-COMMAND_FILE = "command.yaml"
+__all__ = ["Candidate", "ProblemResult"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,43 +76,3 @@ class ProblemResult:
             return cls(**record)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a result: {error}") from error
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The configuration of a run.
-
-    Raises:
-        RunDirectoryError: the path is not a run directory.
-    """
-    try:
-        config: dict[str, Any] = orjson.loads((path / CONFIG_FILE).read_bytes())
-    except FileNotFoundError:
-        raise RunDirectoryError(f"{path}: not a run directory, it has no {CONFIG_FILE}") from None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise RunDirectoryError(f"{path / CONFIG_FILE}: cannot be read: {error}") from error
-    return config
-
-
-def read_results(path: Path) -> Iterator[ProblemResult]:
-    """Yield a run's results one by one, without holding them all.
-
-    A torn last line, as a killed run may leave, is passed over.
-
-    Raises:
-        RunDirectoryError: the path is not a run directory, or a line is damaged; the message names it.
-    """
-    file = path / RESULTS_FILE
-    try:
-        lines = file.open("rb")
-    except FileNotFoundError:
-        raise RunDirectoryError(f"{path}: not a run directory, it has no {RESULTS_FILE}") from None
-    except OSError as error:
-        raise RunDirectoryError(f"{file}: cannot be read: {error.strerror or error}") from error
-    with lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield ProblemResult.from_json(line)
-            except ValueError as error:
-                raise RunDirectoryError(f"{file}, line {number}: {error}") from error

@@ -13,9 +13,9 @@ from asyncsearch.accounting import Accounts
 from asyncsearch.errors import TooManyFailures
 from asyncsearch.format import Format, format_named
 from asyncsearch.options import SolveOptions
-from asyncsearch.results import ProblemResult, read_results
+from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import RewardFormat
-from asyncsearch.run_directory import RunDirectory
+from asyncsearch.run_directory import RunDirectory, read_results
 from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.strategies.base import Strategy
 from runtimes.base import Capabilities, ModelSize
@@ -121,9 +121,10 @@ def run_paths(strategies: Sequence[Strategy], run_dir: Path | str | None) -> lis
     seen: Counter[str] = Counter()
     paths: list[Path | None] = []
     for strategy in strategies:
-        seen[strategy.name] += 1
-        number = "" if seen[strategy.name] == 1 else f"-{seen[strategy.name]}"
-        paths.append(Path(run_dir) / f"{strategy.name}{number}")
+        name = strategy.full_name.replace(":", "-")  # which some file systems do not take
+        seen[name] += 1
+        number = "" if seen[name] == 1 else f"-{seen[name]}"
+        paths.append(Path(run_dir) / f"{name}{number}")
     return paths
 
 
@@ -132,7 +133,7 @@ def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:
     format = options.format if isinstance(options.format, Format) else format_named(options.format)
     return {
         "asyncsearch": version("asyncsearch"),
-        "strategy": strategy.name,
+        "strategy": strategy.full_name,
         "parameters": strategy.to_parameters(),
         "seed": options.seed,
         "vote": options.vote_for(strategy),

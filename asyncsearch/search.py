@@ -14,7 +14,7 @@ from asyncsearch.answers.grading import Grader
 from asyncsearch.candidates import candidates_of
 from asyncsearch.context import SearchContext
 from asyncsearch.election import Leaves, elect, gather_voters
-from asyncsearch.errors import AsyncSearchError, JournalError, ModelGone, first_cause
+from asyncsearch.errors import AsyncSearchError, JournalError, ModelGone, first_cause, printable
 from asyncsearch.format import Format
 from asyncsearch.journal import SearchJournal
 from asyncsearch.options import SolveOptions
@@ -91,7 +91,7 @@ class ProblemSearch:
             reference=problem.answer,
             correct=correct,
             candidates=candidates,
-            accounts=account_for(context.tree, policy=self.policy_size, reward=self.reward_size),
+            accounts=account_for(context.tree, context.unvisited(), policy=self.policy_size, reward=self.reward_size),
             error=error,
             seconds=round(anyio.current_time() - started, 3),
         )
@@ -103,7 +103,7 @@ class ProblemSearch:
 
 def _words(error: BaseException) -> str:
     """What is recorded of an error: its words, and the line it came from where it is a defect of a strategy."""
-    words = f"{type(error).__name__}: {error}"
+    words = printable(f"{type(error).__name__}: {error}")
     frames = traceback.extract_tb(error.__traceback__)
     if frames and not isinstance(error, (AsyncSearchError, RuntimeFailure)):
         words += f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"

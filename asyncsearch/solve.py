@@ -25,9 +25,10 @@ from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies.base import Strategy
 from runtimes.base import Runtime
 
-__all__ = ["OnResult", "solve", "solve_dataset"]
+__all__ = ["OnResult", "OnStart", "solve", "solve_dataset"]
 
 OnResult = Callable[[Strategy, ProblemResult], None]
+OnStart = Callable[[Strategy, RunDirectory], None]
 
 
 @overload
@@ -41,6 +42,7 @@ async def solve_dataset(
     resume: bool | Resumption = False,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
+    on_start: OnStart | None = None,
 ) -> Run: ...
 
 
@@ -55,6 +57,7 @@ async def solve_dataset(
     resume: bool | Resumption = False,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
+    on_start: OnStart | None = None,
 ) -> list[Run]: ...
 
 
@@ -68,6 +71,7 @@ async def solve_dataset(
     resume: bool | Resumption = False,
     options: SolveOptions = SolveOptions(),
     on_result: OnResult | None = None,
+    on_start: OnStart | None = None,
 ) -> Run | list[Run]:
     """Solve every problem with one strategy, or with several that share the models and their batches.
 
@@ -82,6 +86,7 @@ async def solve_dataset(
             solved again, and of the others nothing is generated or scored a second time.
         options: seed, vote and the like.
         on_result: called with each result as soon as it is there.
+        on_start: called when a strategy's run directory has been opened, before anything is solved.
 
     Returns:
         The run, or a list of runs in the order of the strategies.
@@ -91,6 +96,7 @@ async def solve_dataset(
             nothing: it has a result with an error.
         ModelGone: a model stopped answering for good. What was solved until then is in the run directory.
         TooManyFailures: more problems failed than the options allow, likewise.
+        StorageError: the run directory cannot be written any more, likewise; or what is in it is damaged.
         GradingError: the process that compares answers cannot be started.
 
     Cancellation ends all searches and closes the run directory: what was solved stays.
@@ -103,7 +109,7 @@ async def solve_dataset(
         if path is not None:  # before the models, which take their time
             require_fit(path, search_config(one, options), chosen, resumption=resumption)
     try:
-        runs = await _solve_all(chosen, strategies, policy, reward, paths, resumption, options, on_result)
+        runs = await _solve_all(chosen, strategies, policy, reward, paths, resumption, options, on_result, on_start)
     except BaseExceptionGroup as group:
         raise first_cause(group) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
@@ -131,6 +137,7 @@ async def _solve_all(
     resumption: Resumption | None,
     options: SolveOptions,
     on_result: OnResult | None,
+    on_start: OnStart | None,
 ) -> list[Run]:
     if reward is None and (scored := [one.name for one in strategies if one.scored]):
         raise ConfigurationError(f"{scored[0]} scores its steps and needs a reward model; give one, or scored=False")
@@ -186,6 +193,8 @@ async def _solve_all(
                         durability=options.durability,
                     )
                 )
+                if on_start is not None:
+                    on_start(one, directory)
             tallies.append(RunTally(one, directory))
         for tally in tallies:
             for _, result in tally.directory.results() if tally.directory is not None else ():
@@ -197,7 +206,7 @@ async def _solve_all(
             (position, problem, tally, earlier)
             for position, problem in enumerate(problems)  # problem by problem, so that strategies interleave
             for tally, earlier in zip(tallies, before, strict=True)
-            if tally.directory is None or not tally.directory.is_finished(problem.id)
+            if tally.directory is None or problem.id not in tally.directory
         ]
         waiting = iter(enumerate(jobs))
         started = anyio.current_time()

@@ -123,7 +123,7 @@ class StepScores:
                     "for each",
                     request=request,
                 )
-            scores = (round(score, _DECIMALS) for score in result.scores)
+            scores = (round(float(score), _DECIMALS) for score in result.scores)
             self._scores.update(zip(prefixes, scores, strict=True))
         except RuntimeFailure as failure:
             if not isinstance(failure, RequestAborted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -128,6 +129,11 @@ class Tree:
             while ahead is not None:
                 yield ahead
                 ahead = ahead.greedy
+
+    def all_nodes(self) -> Iterator[Node]:
+        """Every node that was begun, the root aside: of the tree, to look ahead, and dropped."""
+        grown = (node for node in self.nodes() if node.parent is not None)
+        return itertools.chain(grown, self.greedy_nodes(), self.dropped)
 
     def leaves(self) -> Iterator[Node]:
         """Every leaf, depth first, in order of draws. The order depends on no timing."""

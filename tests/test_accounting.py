@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from asyncsearch import (
     solve_dataset,
 )
 from asyncsearch.accounting import Accounts, ModelAccount, forward_flops
+from asyncsearch.journal import read_journal
 from asyncsearch.replay import replay
 from runtimes.base import (
     Deliver,
@@ -243,12 +245,45 @@ def test_what_comes_to_nothing_is_counted_where_it_was_lost(tmp_path: Path) -> N
     assert replayed.differing == (), "waste is journaled too"
 
 
-class Unwilling(Sized):
-    """Refuses to generate or to score, and says what that took, until it is told otherwise."""
+def test_what_a_search_does_not_come_to_any_more_is_counted_too(tmp_path: Path) -> None:
+    """A failed node is grown after all, takes its share of the width, and leaves others without theirs."""
+    problems = [Problem(id=f"p{number}", text=f"problem {number}", answer="1") for number in range(4)]
 
-    def __init__(self, *, refuses: bool) -> None:
+    async def session(policy: Sized, *, until: float = math.inf) -> Run | None:
+        with anyio.move_on_after(until):
+            return await solve_dataset(
+                problems,
+                Rebase(width=8),
+                policy=policy,
+                reward=Sized(),
+                run_dir=tmp_path / "run",
+                resume=Resumption(retry_failed=True),
+                options=SolveOptions(durability=None),
+            )
+        return None
+
+    assert run_virtual(lambda: session(Unwilling(refuses=False, every=7), until=2.0)) is None
+    done = run_virtual(lambda: session(Sized()))
+    assert done is not None
+    generated = sum(
+        known.generated.cost.usage.generated_tokens
+        for _, nodes in read_journal(tmp_path / "run" / "journal.bin")
+        for known in nodes.values()
+        if known.generated is not None
+    )
+    assert done.accounts.policy.generated_tokens == generated
+    assert done.accounts.policy.speculated_tokens > 0
+    assert run_virtual(lambda: replay(tmp_path / "run")).differing == ()
+
+
+class Unwilling(Sized):
+    """Refuses to generate or to score, every request or one in so many, and says what that took."""
+
+    def __init__(self, *, refuses: bool, every: int = 0) -> None:
         super().__init__()
         self.refuses = refuses
+        self.every = every
+        self.asked = 0
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         await super().generate(requests, self._spoiling(deliver))
@@ -260,7 +295,9 @@ class Unwilling(Sized):
         usage = Usage(prompt_tokens=7, cached_tokens=2)
 
         def spoil(request: Request, outcome: Result | RuntimeFailure) -> None:
-            deliver(request, RequestRejected("no", request=request, usage=usage) if self.refuses else outcome)
+            self.asked += 1
+            refused = self.refuses or (self.every and self.asked % self.every == 0)
+            deliver(request, RequestRejected("no", request=request, usage=usage) if refused else outcome)
 
         return spoil
 

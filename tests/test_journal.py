@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,22 +26,27 @@ from asyncsearch import (
     RunDirectoryError,
     Sampling,
     SolveOptions,
+    StorageError,
     Strategy,
     TooManyFailures,
     read_results,
     solve_dataset,
 )
-from asyncsearch.journal import NodeRecords, read_journal
+from asyncsearch.journal import NodeRecords, read_journal, verify_journal
 from asyncsearch.journal.blocks import MAGIC, BlockReader, BlockWriter
 from asyncsearch.journal.records import (
+    Abandoned,
     Began,
+    Ended,
     Failed,
     Generated,
     Record,
     Retried,
     Row,
     Scored,
+    abandoned_row,
     began_row,
+    ended_row,
     failed_row,
     generated_row,
     pack,
@@ -45,9 +54,21 @@ from asyncsearch.journal.records import (
     scored_row,
     unpack,
 )
-from asyncsearch.lock import locked
+from asyncsearch.run_directory import cut_journal, locked
 from asyncsearch.scheduler import Cost
-from runtimes.base import Deliver, FinishReason, GenerateRequest, Request, Result, RuntimeFailure, ScoreRequest, Usage
+from runtimes.base import (
+    Deliver,
+    FinishReason,
+    GenerateRequest,
+    GenerateResult,
+    Request,
+    RequestRejected,
+    Result,
+    RuntimeFailure,
+    ScoreRequest,
+    Usage,
+)
+from runtimes.function import FunctionReward
 from runtimes.simulated import Faults, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -77,6 +98,8 @@ records = st.one_of(
     ),
     st.builds(Scored, counts, paths, st.lists(scores).map(tuple), costs),
     st.builds(Failed, counts, paths, st.text(), costs),
+    st.builds(Abandoned, counts, paths, costs),
+    st.builds(Ended, counts),
     st.builds(Retried, counts),
 )
 
@@ -86,6 +109,8 @@ ROWS: dict[type[Record], Callable[..., Row]] = {
     Generated: generated_row,
     Scored: scored_row,
     Failed: failed_row,
+    Abandoned: abandoned_row,
+    Ended: ended_row,
     Retried: retried_row,
 }
 
@@ -249,13 +274,23 @@ def told(path: Path) -> list[tuple[object, ...]]:
     ]
 
 
-@given(moment=st.integers(1, 300), strategy=st.sampled_from([Rebase(width=6), Sampling(width=3)]))
-@settings(max_examples=25)
+@pytest.mark.parametrize("strategy", [Rebase(width=6), Sampling(width=3)], ids=["rebase", "sampling"])
 def test_a_run_that_was_killed_at_any_moment_goes_on_where_it_was(
-    tmp_path_factory: pytest.TempPathFactory, moment: int, strategy: Strategy
+    tmp_path_factory: pytest.TempPathFactory, strategy: Strategy
 ) -> None:
+    counted = Counted()
+    run(tmp_path_factory.mktemp("runs") / "run", counted, strategy=strategy)
+
+    @given(moment=st.integers(1, counted.outcomes))
+    @settings(max_examples=15)
+    def kill(moment: int) -> None:
+        goes_on_where_it_was(tmp_path_factory.mktemp("runs"), strategy, moment)
+
+    kill()
+
+
+def goes_on_where_it_was(folder: Path, strategy: Strategy, moment: int) -> None:
     """What is on the disk at some moment is all that a killed process leaves."""
-    folder = tmp_path_factory.mktemp("runs")
 
     def copy(outcomes: int) -> None:
         if outcomes == moment:
@@ -263,19 +298,29 @@ def test_a_run_that_was_killed_at_any_moment_goes_on_where_it_was(
 
     whole = Counted(copy)
     run(folder / "whole", whole, strategy=strategy)
-    if not (folder / "killed").exists():
-        return
     before = journal_of(folder / "killed")
     resumed = Counted()
     run(folder / "killed", resumed, strategy=strategy, resume=True)
     assert told(folder / "killed") == told(folder / "whole")
     recorded = sum(known.generated is not None for nodes in before.values() for known in nodes.values())
     assert sum(whole.draws.values()) == recorded + sum(resumed.draws.values()), "no draw is generated twice"
-    scored = sum(known.scored is not None for nodes in before.values() for known in nodes.values())
-    assert sum(resumed.scored.values()) <= sum(whole.scored.values())
-    assert scored == 0 or sum(resumed.scored.values()) < sum(whole.scored.values())
-    # And the two journals say the same.
-    assert journal_of(folder / "killed").keys() == {f"p{number}" for number in range(8)}
+    paid = sum(
+        known.scored is not None and known.scored.cost.usage.prompt_tokens > 0
+        for nodes in before.values()
+        for known in nodes.values()
+    )
+    assert sum(whole.scored.values()) == paid + sum(resumed.scored.values()), "and none is scored twice"
+    assert recorded_in(folder / "killed") == recorded_in(folder / "whole")
+
+
+def recorded_in(path: Path) -> dict[tuple[str, tuple[int, ...]], tuple[str, tuple[float, ...]]]:
+    """Every node's text and scores."""
+    return {
+        (problem, place): (known.generated.text, known.scored.scores)
+        for problem, nodes in journal_of(path).items()
+        for place, known in nodes.items()
+        if known.generated is not None and known.scored is not None
+    }
 
 
 def test_a_finished_run_asks_nothing_more(tmp_path: Path) -> None:
@@ -301,7 +346,7 @@ def test_a_dataset_may_grow_at_its_end(tmp_path: Path) -> None:
 
 def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     run(tmp_path / "run", Counted())
-    with pytest.raises(RunDirectoryError, match="exists already; go on with it by --resume"):
+    with pytest.raises(RunDirectoryError, match="exists already; resume it, or name another"):
         run(tmp_path / "run", Counted())
     with pytest.raises(RunDirectoryError, match="seed was 0 and is 1; width was 6 and is 7"):
         run(tmp_path / "run", Counted(), strategy=Rebase(width=7), resume=True, options=SolveOptions(seed=1))
@@ -529,7 +574,7 @@ def test_a_run_whose_directory_vanishes_stops(tmp_path: Path) -> None:
         if outcomes == 40:
             shutil.rmtree(tmp_path / "run")
 
-    with pytest.raises(RunDirectoryError, match="cannot be written: it was removed"):
+    with pytest.raises(StorageError, match="cannot be written: it was removed"):
         run(tmp_path / "run", Counted(remove))
 
 
@@ -594,3 +639,183 @@ def test_results_are_never_ahead_of_the_journal(tmp_path: Path) -> None:
 
     run(tmp_path / "run", Counted(look))
     assert seen
+
+
+def test_results_without_their_journal_are_not_thrown_away(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted(), count=3)
+    (tmp_path / "run" / "journal.bin").unlink()
+    before = (tmp_path / "run" / "results.jsonl").read_bytes()
+    with pytest.raises(JournalError, match=r"journal\.bin: is gone, although there are 3 results"):
+        run(tmp_path / "run", Counted(), count=3, resume=True)
+    assert (tmp_path / "run" / "results.jsonl").read_bytes() == before
+
+
+def test_the_journal_of_other_problems_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "run", Counted(), count=1)
+    other = Problem(id="p0", text="another problem 0", answer="0")
+    runtime = Counted()
+    options = SolveOptions(durability=None)
+    run_virtual(
+        lambda: solve_dataset(
+            [other], Rebase(width=6), policy=runtime, reward=runtime, run_dir=tmp_path / "other", options=options
+        )
+    )
+    shutil.copy(tmp_path / "other" / "journal.bin", tmp_path / "run")
+    with pytest.raises(JournalError, match="is of another dataset: 'p0' is another problem there"):
+        run(tmp_path / "run", Counted(), count=1, resume=True)
+
+
+class Refused(Counted):
+    """Has every third score refused, and says what that took."""
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        def refuse(request: Request, outcome: Result | RuntimeFailure) -> None:
+            number = sum(map(ord, request.prefix.full_text()))
+            usage = Usage(prompt_tokens=5)
+            deliver(request, RequestRejected("no", request=request, usage=usage) if number % 3 == 0 else outcome)
+
+        await super().score(requests, refuse)
+
+
+def test_a_run_with_refused_scores_is_whole(tmp_path: Path) -> None:
+    """However many tokens they took: what makes a result whole is that its search ended."""
+    run(tmp_path / "run", Refused())
+    again = Refused()
+    run(tmp_path / "run", again, resume=True)
+    assert not again.draws + again.scored
+
+
+def test_a_run_with_a_reward_function_is_gone_on_with(tmp_path: Path) -> None:
+    """Its scores take no tokens."""
+    calls = 0
+
+    async def judge(problem: str, steps: Sequence[str]) -> list[float]:
+        nonlocal calls
+        calls += 1
+        return [1 / (1 + len(step)) for step in steps]
+
+    def solve() -> Run:
+        options = SolveOptions(durability=None)
+        return run_virtual(
+            lambda: solve_dataset(
+                problems(3),
+                Rebase(width=4),
+                policy=Counted(),
+                reward=FunctionReward(judge),
+                run_dir=tmp_path / "run",
+                resume=True,
+                options=options,
+            )
+        )
+
+    solve()
+    whole, asked = told(tmp_path / "run"), calls
+    solve()
+    assert calls == asked
+    journal = tmp_path / "run" / "journal.bin"
+    with BlockReader(journal) as blocks:
+        offsets = [offset for offset, _ in blocks]
+    journal.write_bytes(journal.read_bytes()[: offsets[-4]])
+    solve()
+    assert told(tmp_path / "run") == whole
+    assert verify_journal(journal).ended == {"p0", "p1", "p2"}
+
+
+def test_what_failed_in_a_search_that_was_interrupted_is_tried_again_where_that_is_asked_for(tmp_path: Path) -> None:
+    def copy(outcomes: int) -> None:
+        if outcomes == 60:
+            shutil.copytree(tmp_path / "run", tmp_path / "killed")
+
+    run(tmp_path / "run", Counted(copy, faults=Faults(rejected=0.2)))
+    assert not list(read_results(tmp_path / "killed"))
+    assert any(known.failed for nodes in journal_of(tmp_path / "killed").values() for known in nodes.values())
+    run(tmp_path / "killed", Counted(), resume=Resumption(retry_failed=True))
+    run(tmp_path / "whole", Counted())
+    assert told(tmp_path / "killed") == told(tmp_path / "whole")
+
+
+def test_an_error_that_is_no_text_is_written_down_all_the_same(tmp_path: Path) -> None:
+    class Broken(Counted):
+        async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+            for request in requests:
+                deliver(request, RequestRejected("bad \ud800 byte", request=request))
+
+    done = run(tmp_path / "run", Broken(), count=2)
+    assert done.failed == 2
+    assert {result.error for result in read_results(tmp_path / "run")} == {"bad \\ud800 byte"}
+    assert run(tmp_path / "run", Broken(), count=2, resume=True).failed == 2
+
+
+def test_a_text_that_is_none_stops_the_run_and_says_so(tmp_path: Path) -> None:
+    class Broken(Counted):
+        async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+            for request in requests:
+                prefix = request.prefix.extend("Step 1: \ud800\n")
+                result = GenerateResult(prefix=prefix, finish=FinishReason.STOP, usage=Usage(generated_tokens=3))
+                deliver(request, result)
+
+    with pytest.raises(JournalError, match=r"journal\.bin: cannot be written: a record holds what is no text"):
+        run(tmp_path / "run", Broken(), count=2, strategy=Sampling(width=2, scored=False))
+
+
+def test_a_journal_can_be_cut_again(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    run(path, Counted(), count=2)
+    whole = told(path)
+    journal = path / "journal.bin"
+    kept = []
+    for share in (0.9, 0.5):
+        content = bytearray(journal.read_bytes())
+        content[int(len(content) * share)] ^= 1
+        journal.write_bytes(content)
+        copy = cut_journal(path)
+        assert copy is not None
+        kept.append((copy, bytes(content)))
+    assert [copy.name for copy, _ in kept] == ["journal.damaged-1", "journal.damaged-2"]
+    assert all(copy.read_bytes() == content for copy, content in kept)
+    assert cut_journal(path) is None
+    run(path, Counted(), count=2, resume=True)
+    assert told(path) == whole
+
+
+class Syncs:
+    """Counts how often the disk is made to take a journal, in the event loop's own time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refuses: bool = False) -> None:
+        self.times: list[float] = []
+        self._refuses = refuses
+        monkeypatch.setattr("anyio.to_thread.run_sync", self._run)
+        monkeypatch.setattr("asyncsearch.journal.blocks.os.fsync", self._sync)
+
+    async def _run(self, function: Callable[[], None]) -> None:
+        function()
+
+    def _sync(self, file: int) -> None:
+        if Path(f"/proc/self/fd/{file}").readlink().name == "journal.bin":
+            with suppress(RuntimeError):  # when the journal is closed nothing runs any more
+                self.times.append(asyncio.get_running_loop().time())
+            if self._refuses:
+                raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("durability", [0.1, 0.5])
+def test_the_disk_takes_the_journal_as_often_as_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: float
+) -> None:
+    syncs = Syncs(monkeypatch)
+    done = run(tmp_path / "run", Counted(), options=SolveOptions(durability=durability))
+    between = [later - earlier for earlier, later in pairwise(syncs.times)]
+    assert all(pause >= durability - 1e-9 for pause in between[:-1]), "the last one is when the journal is closed"
+    assert len(syncs.times) >= done.seconds / durability / 2, "and it was not forgotten"
+
+
+def test_the_disk_is_left_alone_where_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs = Syncs(monkeypatch)
+    run(tmp_path / "run", Counted(), options=SolveOptions(durability=None))
+    assert not syncs.times
+
+
+def test_a_disk_that_refuses_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Syncs(monkeypatch, refuses=True)
+    with pytest.raises(JournalError, match=r"journal\.bin: cannot be written: Input/output error"):
+        run(tmp_path / "run", Counted(), options=SolveOptions(durability=0.1))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from asyncsearch import (
     ConfigurationError,
+    JournalError,
     Problem,
     Rebase,
     Run,
@@ -15,19 +19,23 @@ from asyncsearch import (
     Sampling,
     SolveOptions,
     Strategy,
+    make_strategy,
     solve_dataset,
+    strategy_names,
 )
+from asyncsearch.journal.blocks import BlockReader
 from asyncsearch.replay import Replay, replay, replay_anytime
-from asyncsearch.results import read_results
+from asyncsearch.run_directory import read_results
+from runtimes.base import Deliver, Request, Result, RuntimeFailure, ScoreRequest
 from runtimes.simulated import SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
 pytestmark = pytest.mark.anyio
 
 
-def run(path: Path, strategy: Strategy, *, seed: int = 0) -> Run:
+def run(path: Path, strategy: Strategy, *, seed: int = 0, runtime: SimulatedRuntime | None = None) -> Run:
     problems = [Problem(id=f"p{number}", text=f"problem {number}", answer=str(number % 5)) for number in range(10)]
-    runtime = SimulatedRuntime()
+    runtime = runtime or SimulatedRuntime()
     options = SolveOptions(seed=seed, durability=None)
     return run_virtual(
         lambda: solve_dataset(problems, strategy, policy=runtime, reward=runtime, run_dir=path, options=options)
@@ -44,12 +52,22 @@ def sampled(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("strategy", [Sampling(width=8), Rebase(width=8), Sampling(width=4, scored=False)])
+EVERY = [
+    Sampling(width=8),
+    Sampling(width=4, scored=False),
+    *(make_strategy(name, {"width": 8}) for name in strategy_names() if ":" not in name and name != "sampling"),
+    make_strategy("early-stop:sampling", {"width": 12, "confidence": 0.8}),
+    make_strategy("early-stop:rebase", {"width": 12, "confidence": 0.8}),
+    make_strategy("speculative:beam", {"width": 8}),
+]
+
+
+@pytest.mark.parametrize("strategy", EVERY, ids=lambda strategy: strategy.full_name)
 def test_a_replay_is_the_run(tmp_path: Path, strategy: Strategy) -> None:
     run(tmp_path / "run", strategy)
     found = run_virtual(lambda: replay(tmp_path / "run"))
     assert found.strategy == strategy
-    assert (found.unfinished, found.differing) == ((), ())
+    assert (found.unfinished, found.differing) == ((), ()), "token for token, waste and all"
     written = {result.id: result for result in read_results(tmp_path / "run")}
     for result in found.results:
         assert (result.candidates, result.answer, result.accounts.peak_tokens, result.correct) == (
@@ -58,6 +76,32 @@ def test_a_replay_is_the_run(tmp_path: Path, strategy: Strategy) -> None:
             written[result.id].accounts.peak_tokens,
             written[result.id].correct,
         )
+
+
+def test_what_a_search_gave_up_by_itself_is_replayed_too(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", make_strategy("early-stop:rebase", {"width": 16, "confidence": 0.8}))
+    assert done.accounts.policy.aborted_tokens > 0
+    again = run_virtual(lambda: replay(tmp_path / "run")).accounts
+    assert again.without_times() == done.accounts.without_times()
+
+
+def test_what_was_drawn_ahead_in_vain_is_replayed_too(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", make_strategy("speculative:rebase", {"width": 16}))
+    assert done.accounts.policy.speculated_tokens > 0
+    again = run_virtual(lambda: replay(tmp_path / "run")).accounts
+    assert again.without_times() == done.accounts.without_times()
+
+
+def test_a_strategy_without_a_name_is_given_itself(tmp_path: Path) -> None:
+    class Unnamed(Sampling):
+        name = "unnamed"
+
+    run(tmp_path / "run", Unnamed(width=4))
+    with pytest.raises(ConfigurationError, match="unknown strategy 'unnamed'"):
+        run_virtual(lambda: replay(tmp_path / "run"))
+    assert run_virtual(lambda: replay(tmp_path / "run", strategy=Unnamed(width=4))).differing == ()
+    narrow = run_virtual(lambda: replay(tmp_path / "run", strategy=Unnamed(width=2)))
+    assert {len(result.candidates) for result in narrow.results} == {2}
 
 
 def test_the_first_of_many_samples_are_a_run_of_their_own(sampled: Path, tmp_path: Path) -> None:
@@ -138,7 +182,7 @@ def test_what_was_not_finished_is_told(sampled: Path) -> None:
 def test_a_configuration_that_is_not_the_journals_is_refused(sampled: Path) -> None:
     config = sampled / "config.json"
     config.write_bytes(config.read_bytes().replace(b'"seed": 0', b'"seed": 7'))
-    with pytest.raises(RunDirectoryError, match="is of another run: seed was 0 and is 7"):
+    with pytest.raises(JournalError, match="is of another run: seed was 0 and is 7"):
         run_virtual(lambda: replay(sampled))
 
 
@@ -148,3 +192,39 @@ def test_a_result_that_somebody_has_changed_is_found(sampled: Path) -> None:
     results.write_bytes(lines[0].replace(b'"tokens":', b'"tokens":1', 1) + b"".join(lines[1:]))
     found = run_virtual(lambda: replay(sampled))
     assert len(found.differing) == 1
+
+
+def test_a_result_of_which_the_journal_has_nothing_is_found(sampled: Path) -> None:
+    journal = sampled / "journal.bin"
+    with BlockReader(journal) as blocks:
+        offsets = [offset for offset, _ in blocks]
+    journal.write_bytes(journal.read_bytes()[: offsets[1]])  # the header is left
+    found = run_virtual(lambda: replay(sampled))
+    assert (found.results, found.unfinished) == ((), ())
+    assert found.differing == tuple(f"p{number}" for number in range(10))
+    with pytest.raises(RunDirectoryError, match="of 10 problems draws are missing"):
+        run_virtual(lambda: replay(sampled, parameters={"width": 4}))
+
+
+def test_a_run_that_goes_on_is_replayed_as_far_as_it_is(tmp_path: Path) -> None:
+    """Whoever looks at it in the middle finds nothing wrong."""
+
+    class Watched(SimulatedRuntime):
+        outcomes = 0
+
+        async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+            def watch(request: Request, outcome: Result | RuntimeFailure) -> None:
+                self.outcomes += 1
+                if self.outcomes % 40 == 0:
+                    shutil.copytree(tmp_path / "run", tmp_path / f"at{self.outcomes}")
+                deliver(request, outcome)
+
+            await super().score(requests, watch)
+
+    run(tmp_path / "run", Rebase(width=8), runtime=Watched())
+    copies = list(tmp_path.glob("at*"))
+    assert len(copies) > 3
+    for copy in copies:
+        found = run_virtual(partial(replay, copy))
+        assert found.differing == ()
+        assert len(found.results) >= len(list(read_results(copy)))

@@ -27,6 +27,7 @@ from asyncsearch import (
     RunDirectoryError,
     Sampling,
     SolveOptions,
+    StorageError,
     Strategy,
     Tree,
     read_results,
@@ -34,8 +35,8 @@ from asyncsearch import (
     solve_dataset,
 )
 from asyncsearch.context import SearchContext
-from asyncsearch.results import read_config
-from asyncsearch.results_file import ResultsFile
+from asyncsearch.run_directory import read_config
+from asyncsearch.run_directory.results_file import ResultsFile
 from runtimes.base import Deliver, GenerateRequest, RetryableError, RuntimeGone
 from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
@@ -193,10 +194,10 @@ def test_nothing_is_written_behind_a_line_that_is_torn(tmp_path: Path) -> None:
     results.append(2, result(2))
     file = results._file
     results._file = ShortWriter(file)  # type: ignore[assignment]
-    with pytest.raises(RunDirectoryError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         results.append(1, result(1))
     results._file = file
-    with pytest.raises(RunDirectoryError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         results.append(0, result(0))
     results.close()
     assert [one.id for one in read_results(tmp_path)] == ["2"]
@@ -335,7 +336,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     lines = file.read_bytes().split(b"\n")
     lines[2] = b'{"id": 3}'
     file.write_bytes(b"\n".join(lines))
-    with pytest.raises(RunDirectoryError, match=r"results\.jsonl, line 3"):
+    with pytest.raises(StorageError, match=r"results\.jsonl, line 3"):
         list(read_results(tmp_path / "run"))
 
 

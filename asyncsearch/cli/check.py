@@ -10,10 +10,9 @@ from rich.text import Text
 
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.runs import runs_in
-from asyncsearch.errors import RunDirectoryError
-from asyncsearch.journal import cut_journal, verify_journal
-from asyncsearch.results import JOURNAL_FILE, read_results
-from asyncsearch.run_directory import is_journaled, verify_config
+from asyncsearch.errors import RunDirectoryError, StorageError
+from asyncsearch.journal import verify_journal
+from asyncsearch.run_directory import JOURNAL_FILE, cut_journal, read_results, verify_config
 
 __all__ = ["check_command"]
 
@@ -24,35 +23,46 @@ def check_command(
         bool, typer.Option("--cut", help="Cut a damaged journal off where the damage begins; a copy is kept.")
     ] = False,
 ) -> None:
-    """Verify that what a run has written is whole, every byte of it.
+    """Verify that what a run has written is whole: every byte of its journal, and that no result is without it.
 
     The exit status is 1 where something is not. What [bold]--cut[/bold] leaves is gone on with by
     [bold]asyncsearch solve --out RUN --resume[/bold].
     """
-    damaged = False
-    for run in [inner for path in runs for inner in runs_in(path)]:
-        if cut and (kept := cut_journal(run / JOURNAL_FILE)) is not None:
-            say_error(f"{run}: its journal was damaged, and is cut off there; all of it is kept in {kept}")
-            damaged = True
+    sound = True
+    for path in runs:
         try:
-            contents = verify_journal(run / JOURNAL_FILE)
-            verify_config(run)
-            results = list(read_results(run))
-        except RunDirectoryError as error:
+            inner = runs_in(path)
+        except StorageError as error:
             say_error(str(error))
-            damaged = True
+            sound = False
             continue
-        if lost := [result.id for result in results if not is_journaled(result, contents)]:
-            what = f"of {len(lost)} results, of {lost[0]!r} for one, the journal does not hold everything"
-            say_error(f"{run}: {what}; --resume solves them again")
-            damaged = True
-            continue
-        words = (
-            f"{run}: sound; {len(results)} results; a journal of {contents.problems} problems, {contents.generated} "
-            f"generations, {contents.scored} scores and {contents.failed} failures in {contents.blocks} blocks"
-        )
-        if contents.torn_bytes:
-            words += f", with {contents.torn_bytes} bytes of a torn one behind them, which --resume cuts off"
-        out.print(Text(words), soft_wrap=True)
-    if damaged:
+        for run in inner:
+            sound &= _check(run, cut=cut)
+    if not sound:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _check(run: Path, *, cut: bool) -> bool:
+    """Say whether a run is sound."""
+    kept: Path | None = None
+    try:
+        if cut and (kept := cut_journal(run)) is not None:
+            say_error(f"{run}: its journal was damaged, and is cut off there; all of it is kept in {kept}")
+        results = [result.id for result in read_results(run)]  # first: a run that goes on has them journaled
+        verify_config(run)
+        contents = verify_journal(run / JOURNAL_FILE)
+    except (RunDirectoryError, StorageError) as error:
+        say_error(str(error))
+        return False
+    if lost := [problem for problem in results if problem not in contents.ended]:
+        what = f"of {len(lost)} results, of {lost[0]!r} for one, the journal does not hold everything"
+        say_error(f"{run}: {what}; --resume solves them again")
+        return False
+    words = (
+        f"{run}: sound; {len(results)} results; a journal of {contents.problems} problems, {contents.generated} "
+        f"generations, {contents.scored} scores and {contents.failed} failures in {contents.blocks} blocks"
+    )
+    if contents.torn_bytes:
+        words += f", with {contents.torn_bytes} bytes of a torn one behind them, which --resume cuts off"
+    out.print(Text(words), soft_wrap=True)
+    return kept is None

@@ -17,7 +17,7 @@ from asyncsearch.cli.console import out
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.report.table import accounts_table, evaluation_json, evaluation_table
-from asyncsearch.results import read_config, read_results
+from asyncsearch.run_directory import read_config, read_results
 
 __all__ = ["evaluate_command"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asyncsearch.results import CONFIG_FILE, RESULTS_FILE, read_config
+from asyncsearch.run_directory import CONFIG_FILE, RESULTS_FILE, read_config
 
 __all__ = ["runs_in"]
 

@@ -13,22 +13,21 @@ import typer
 from rich.text import Text
 
 from asyncsearch.answers.voting import VOTES
-from asyncsearch.cli.command_file import holds_run_of, recall_command, remember_command
+from asyncsearch.cli.command_file import recall_command, remember_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, default_configuration, load_configuration
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import BUNDLED, load_problems
-from asyncsearch.errors import ConfigurationError, ModelGone, TooManyFailures
+from asyncsearch.errors import ConfigurationError, JournalDamaged, ModelGone, StorageError, TooManyFailures
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
-from asyncsearch.results import COMMAND_FILE
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
-from asyncsearch.run_directory import Resumption, require_free
+from asyncsearch.run_directory import COMMAND_FILE, Resumption, require_free
 
 __all__ = ["solve_command"]
 
@@ -118,10 +117,14 @@ def solve_command(
     does your own.
     """
     resumption = Resumption(extend=extend, retry_failed=retry_failed) if resume or extend or retry_failed else None
-    begun = None if resumption is None or out is None else recall_command(out)
-    given = load_configuration(config) if config is not None else begun or Configuration()
+    given = Configuration() if config is None else load_configuration(config)
     for note in given.notes:
         err.print(Text(f"note: {config}: {note}"))
+    if out is None and given.out is not None:
+        out = Path(given.out)
+    begun = None if resumption is None or out is None else recall_command(out)
+    if config is None and begun is not None:
+        given = begun
     flags = Configuration(
         dataset=dataset,
         strategy=strategy,
@@ -181,16 +184,10 @@ def solve_command(
         require_free(directory)  # before the models are loaded, and before anything is solved
 
     def remember() -> None:
-        if resumption is None:
-            require_free(directory)  # still
-        if begun is None:
+        if begun is None or extend:
             remember_command(directory, chosen)
 
-    try:
-        failed = _compare(problems, entries, policy, reward, directory, options, resumption, remember)
-    finally:
-        if extend and holds_run_of(directory, problems):
-            remember_command(directory, chosen)
+    failed = _compare(problems, entries, policy, reward, directory, options, resumption, remember)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -225,7 +222,9 @@ def _compare(
                     ready=remember,
                 )
             )
-    except (KeyboardInterrupt, ModelGone, TooManyFailures) as end:
+    except JournalDamaged:  # then there is nothing to go on with
+        raise
+    except (KeyboardInterrupt, ModelGone, StorageError, TooManyFailures) as end:
         done = 0 if progress is None else progress.done
         kept = f"; what was done is kept in {directory}, add --resume to go on" if directory.exists() else ""
         interrupted = isinstance(end, KeyboardInterrupt)

@@ -1,10 +1,10 @@
 """What happened is written down before it is used, so that nothing is lost and everything can be replayed."""
 
-from asyncsearch.journal.cutting import cut_journal
 from asyncsearch.journal.journal import Journal, SearchJournal
 from asyncsearch.journal.reading import (
     JournalContents,
     NodeRecords,
+    SearchRecords,
     journaled_problems,
     read_header,
     read_journal,
@@ -16,7 +16,7 @@ __all__ = [
     "JournalContents",
     "NodeRecords",
     "SearchJournal",
-    "cut_journal",
+    "SearchRecords",
     "journaled_problems",
     "read_header",
     "read_journal",

@@ -1,12 +1,13 @@
 """An append-only file of blocks, each of which shows by itself whether it is whole.
 
     file   = MAGIC block*
-    block  = length: u32, payload check: u32, header check: u32, payload      (little-endian, CRC-32)
+    block  = length: u32, payload check: u32, header check: u32, payload, END      (little-endian, CRC-32)
 
 The header's check covers the block's place in the file, its length and its payload's check. A block is written by
 one ``write``, so a process that is killed leaves whole blocks and at most one torn at the end: fewer bytes than a
 header, or than a sound header promises, or (after a power cut) zeros from some byte in it to the end of the file. That
-is cut off. Anything else that does not fit is damage, and nothing behind it is believed.
+is cut off. Anything else that does not fit is damage, and nothing behind it is believed. A whole block ends in no zero,
+and no flipped bit makes it: so it is never taken for a torn one.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from typing import Self
 from asyncsearch.errors import JournalDamaged, JournalError
 from asyncsearch.files import require_linked, sync_directory
 
-__all__ = ["MAGIC", "BlockReader", "BlockWriter"]
+__all__ = ["END", "MAGIC", "BlockReader", "BlockWriter"]
 
-MAGIC = b"asyncsearch journal 2\n"
+MAGIC = b"asyncsearch journal 3\n"
+END = b"\xa5"
 
 _HEADER = struct.Struct("<III")
 _CHECKED = struct.Struct("<QII")
@@ -46,17 +48,22 @@ class BlockWriter:
     def __init__(self, path: Path, *, end: int) -> None:
         self._path = path
         self._failure: JournalError | None = None
+        self._end = end
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            os.ftruncate(self._file, end)
-            os.lseek(self._file, 0, os.SEEK_END)
         except OSError as error:
             raise self._failed(error) from error
-        self._end = end
-        if end == 0:
-            self._write(MAGIC)
-            with suppress(OSError):  # not every file system can
+        try:
+            os.ftruncate(self._file, end)
+            if end == 0:
+                self._write(MAGIC)
                 sync_directory(path.parent)
+        except OSError as error:
+            self.close()
+            raise self._failed(error) from error
+        except JournalError:
+            self.close()
+            raise
 
     def append(self, payload: bytes) -> None:
         """Write a block, which is with the operating system when this returns.
@@ -67,7 +74,7 @@ class BlockWriter:
         """
         length, check = len(payload), zlib.crc32(payload)
         header_check = zlib.crc32(_CHECKED.pack(self._end, length, check))
-        self._write(_HEADER.pack(length, check, header_check) + payload)
+        self._write(_HEADER.pack(length, check, header_check) + payload + END)
 
     def sync(self) -> None:
         """Have all that was written put on the disk. May be called from another thread.
@@ -89,9 +96,10 @@ class BlockWriter:
         if self._failure is not None:
             raise self._failure
         view = memoryview(content)
+        done = 0
         try:
-            while view:
-                view = view[os.write(self._file, view) :]
+            while done < len(view):
+                done += os.pwrite(self._file, view[done:], self._end + done)
         except OSError as error:
             failure = self._failed(error)
             with suppress(OSError):  # what is torn at the end, the next reader cuts off
@@ -151,16 +159,17 @@ class BlockReader:
                 if self._is_blank_from(self.end + _HEADER.size):
                     break
                 raise self._damaged("header")
-            if left < _HEADER.size + length:
+            size = _HEADER.size + length + len(END)
+            if left < size:
                 break
-            payload = self._file.read(length)
-            if zlib.crc32(payload) != check:
-                if self._is_blank_from(self.end + _HEADER.size + length):
+            payload, end = self._file.read(length), self._file.read(len(END))
+            if zlib.crc32(payload) != check or end != END:
+                if self._is_blank_from(self.end + size):
                     break
                 raise self._damaged("content")
             offset = self.end
             self.count += 1
-            self.end += _HEADER.size + length
+            self.end += size
             yield offset, payload
         self.torn = self._size - self.end
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,13 @@ from anyio import to_thread
 from asyncsearch.errors import JournalError
 from asyncsearch.journal.blocks import BlockWriter
 from asyncsearch.journal.compression import Compressor
-from asyncsearch.journal.reading import NodeRecords, Nodes, collect, forget_failures, open_journal
+from asyncsearch.journal.reading import NodeRecords, Nodes, SearchRecords, collect, open_journal
 from asyncsearch.journal.records import (
     Header,
     Row,
+    abandoned_row,
     began_row,
+    ended_row,
     failed_row,
     generated_row,
     pack,
@@ -41,16 +43,24 @@ class SearchJournal:
     """The part of a journal that is about one search: what it says already, and where more is added.
 
     Without anything to add to it is a search's memory of nothing. Whatever adds raises `JournalError` when nothing
-    can be written any more.
+    can be written any more. Where the search goes another way than the recorded one, ``known`` nodes that it does not
+    come to were in vain if ``is_same_search``, and otherwise are not its own.
     """
 
     number: int = 0
     known: Nodes = field(default_factory=dict)
     add: Callable[[Row], None] = lambda _: None
+    is_same_search: bool = True
 
     def of(self, path: NodePath) -> NodeRecords:
         """What is recorded of a node."""
-        return self.known.get(path, _NOTHING)
+        return self.known.get(path) or NodeRecords()
+
+    def unvisited(self, visited: Iterable[NodePath]) -> Iterator[NodeRecords]:
+        """What is recorded of nodes that were in vain, as it came to ``visited`` ones alone."""
+        if self.known and self.is_same_search:
+            paths = set(visited)
+            yield from (records for path, records in self.known.items() if path not in paths)
 
     def add_generated(
         self,
@@ -73,8 +83,9 @@ class SearchJournal:
         """Add that it could not be generated or scored."""
         self.add(failed_row(self.number, path, error, cost))
 
-
-_NOTHING = NodeRecords()
+    def add_abandoned(self, path: NodePath, cost: Cost) -> None:
+        """Add what came to nothing when a node was given up on the way."""
+        self.add(abandoned_row(self.number, path, cost))
 
 
 class Journal:
@@ -82,15 +93,15 @@ class Journal:
 
     A search goes on some turns after its records were added, so nothing is used that is not with the operating
     system by then: a process that is killed loses nothing that anybody has seen. ``durability`` is for power cuts:
-    seconds between two times that the disk is made to take what was written, None for never.
+    seconds between two times that the disk is made to take what was written, None for never. What cannot be written
+    is not tried again: once something was not, whatever adds or flushes says so.
 
     Args:
         path: of the file.
         config: of the run, for the header of a journal that is new.
         compress: whether a new one is compressed.
         durability: see above.
-        finished: ids of problems whose records are not wanted.
-        retried: ids of problems whose failures count no more.
+        unwanted: ids of problems whose nodes are not wanted if their search ended.
 
     Raises:
         JournalError: the file cannot be written, or what is in it is damaged.
@@ -103,33 +114,31 @@ class Journal:
         config: Mapping[str, Any],
         compress: bool = True,
         durability: float | None = None,
-        finished: frozenset[str] = frozenset(),
-        retried: frozenset[str] = frozenset(),
+        unwanted: Collection[str] = (),
     ) -> None:
+        self._path = path
         self._durability = durability
         self._pending: list[Row] = []
         self._failure: JournalError | None = None
         self._unsynced = anyio.Event()
-        problems: dict[int, Problem] = {}
-        self._known: dict[int, Nodes] = {}
+        self._searches: dict[int, SearchRecords] = {}
         header: Header | None = None
         end = 0
         if path.exists():
             with open_journal(path) as reader:
-                problems, self._known = collect(reader, finished=finished)
+                self._searches = collect(reader, unwanted=unwanted)
                 header, end = reader.header, reader.blocks.end
-        self._numbers = {problem.id: number for number, problem in problems.items()}
-        self._count = max(problems, default=-1) + 1
+        self._numbers = {search.problem.id: number for number, search in self._searches.items()}
+        self._count = max(self._searches, default=-1) + 1
         new = Header(dict(config), "zstd" if compress else None)
         self._compressor = Compressor((header or new).compression)
         self._writer = BlockWriter(path, end=end)
         if header is None:
-            self._writer.append(pack_header(new))
-        again = [self._numbers[problem] for problem in sorted(retried & self._numbers.keys())]
-        if again:
-            for number in again:
-                forget_failures(self._known.get(number, {}))
-            self._writer.append(self._compressor.compress(pack(map(retried_row, again))))
+            try:
+                self._writer.append(pack_header(new))
+            except JournalError:
+                self._writer.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -148,18 +157,46 @@ class Journal:
         finally:
             self._writer.close()
 
+    def recorded(self) -> Iterator[SearchRecords]:
+        """What stood in the file when it was opened, of each search, and is not handed over yet."""
+        return iter(self._searches.values())
+
+    def retry(self, problems: Collection[str]) -> None:
+        """Have the failures that are recorded of the searches for problems, by their ids, count no more.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        rows = []
+        for number, search in self._searches.items():
+            if search.problem.id in problems:
+                search.forget_failures()
+                rows.append(retried_row(number))
+        if rows:
+            self._write(rows)
+
     def search(self, problem: Problem) -> SearchJournal:
         """The part about the search for a problem; what is known of it is handed over for good.
 
         Raises:
             JournalError: nothing can be written any more.
         """
-        number = self._numbers.pop(problem.id, None)
+        number = self._numbers.get(problem.id)
         if number is None:
-            number = self._count
+            number = self._numbers[problem.id] = self._count
             self._count += 1
             self._add(began_row(number, problem.id, problem.text, problem.answer))
-        return SearchJournal(number, self._known.pop(number, {}), self._add)
+        search = self._searches.pop(number, None)
+        return SearchJournal(number, {} if search is None else search.nodes, self._add)
+
+    def end(self, problem: str) -> None:
+        """Write all that is not written yet, and that the search for a problem, by its id, is all there.
+
+        Raises:
+            JournalError: it cannot be written, now or before.
+        """
+        self._pending.append(ended_row(self._numbers[problem]))
+        self.flush()
 
     def flush(self) -> None:
         """Write what has been added and is not written yet.
@@ -169,15 +206,19 @@ class Journal:
         """
         if self._failure is not None:
             raise self._failure
-        if not self._pending:
-            return
-        payload = self._compressor.compress(pack(self._pending))
-        self._pending.clear()
+        if self._pending:
+            rows, self._pending = self._pending, []
+            self._write(rows)
+
+    def _write(self, rows: Sequence[Row]) -> None:
         try:
-            self._writer.append(payload)
+            self._writer.append(self._compressor.compress(pack(rows)))
         except JournalError as failure:
             self._failure = failure
             raise
+        except (TypeError, ValueError) as error:
+            self._failure = JournalError(f"{self._path}: cannot be written: a record holds what is no text: {error}")
+            raise self._failure from error
         self._unsynced.set()
 
     async def keep_synced(self) -> None:

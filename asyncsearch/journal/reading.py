@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,20 @@ from typing import Any, TypeAlias
 from asyncsearch.errors import JournalDamaged
 from asyncsearch.journal.blocks import BlockReader
 from asyncsearch.journal.compression import Decompressor
-from asyncsearch.journal.records import Began, Failed, Generated, Header, Record, Retried, Scored, unpack, unpack_header
+from asyncsearch.journal.records import (
+    Abandoned,
+    Began,
+    Ended,
+    Failed,
+    Generated,
+    Header,
+    NodeRecord,
+    Record,
+    Retried,
+    Scored,
+    unpack,
+    unpack_header,
+)
 from asyncsearch.journal.records import Path as NodePath
 from asyncsearch.problem import Problem
 from asyncsearch.scheduler.cost import Cost
@@ -22,8 +34,8 @@ __all__ = [
     "JournalReader",
     "NodeRecords",
     "Nodes",
+    "SearchRecords",
     "collect",
-    "forget_failures",
     "journaled_problems",
     "open_journal",
     "read_header",
@@ -36,7 +48,7 @@ __all__ = [
 class NodeRecords:
     """What is recorded of one node; each None until it is.
 
-    ``spent`` is what came to nothing of what is asked for next, in tries that count no more.
+    ``spent`` is what came to nothing of what is asked for next: of tries that count no more, or were given up.
     """
 
     generated: Generated | None = None
@@ -44,7 +56,7 @@ class NodeRecords:
     failed: Failed | None = None
     spent: Cost | None = None
 
-    def note(self, record: Generated | Scored | Failed) -> None:
+    def note(self, record: NodeRecord) -> None:
         """Take up a record of the node."""
         self.failed = self.spent = None  # what is recorded later includes it
         match record:
@@ -54,15 +66,55 @@ class NodeRecords:
                 self.scored = record
             case Failed():
                 self.failed = record
+            case Abandoned():
+                self.spent = record.cost
 
     def forget_failure(self) -> None:
         """Take it as if the node had not failed, but for what that has cost."""
         if self.failed is not None:
             self.spent, self.failed = self.failed.cost.as_failed(), None
 
+    @property
+    def policy(self) -> Cost:
+        """What it has cost to generate the node, so far."""
+        return self.generated.cost if self.generated is not None else self._unanswered
+
+    @property
+    def reward(self) -> Cost:
+        """What it has cost to score it, so far."""
+        if self.generated is None:
+            return Cost()
+        return self.scored.cost if self.scored is not None else self._unanswered
+
+    @property
+    def _unanswered(self) -> Cost:
+        if self.failed is not None:
+            return self.failed.cost
+        return Cost() if self.spent is None else self.spent
+
 
 Nodes: TypeAlias = dict[NodePath, NodeRecords]
 """What is recorded of the nodes of one search, by their paths."""
+
+
+@dataclass(slots=True)
+class SearchRecords:
+    """What is recorded of the search for a problem; ``ended`` where that is all of it."""
+
+    problem: Problem
+    nodes: Nodes = field(default_factory=dict)
+    ended: bool = False
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a node of it failed."""
+        return any(records.failed is not None for records in self.nodes.values())
+
+    def forget_failures(self) -> None:
+        """Take it as if nothing had failed: it is made again."""
+        self.ended = False
+        for records in self.nodes.values():
+            records.forget_failure()
 
 
 class JournalReader:
@@ -88,12 +140,18 @@ class JournalReader:
 
     def __iter__(self) -> Iterator[Record]:
         decompressor = Decompressor(None if self.header is None else self.header.compression)
+        began: set[int] = set()
         for offset, content in self._content:
             try:
                 records = unpack(decompressor.decompress(content))
             except ValueError as error:
                 raise JournalDamaged(self._path, offset, str(error)) from error
-            yield from records
+            for record in records:
+                if isinstance(record, Began):
+                    began.add(record.search)
+                elif record.search not in began:
+                    raise JournalDamaged(self._path, offset, f"there is no search {record.search} before this")
+                yield record
 
 
 @contextmanager
@@ -117,20 +175,28 @@ def read_header(path: Path) -> dict[str, Any] | None:
         return None if reader.header is None else reader.header.config
 
 
-def collect(
-    records: Iterable[Record], *, finished: frozenset[str] = frozenset()
-) -> tuple[dict[int, Problem], dict[int, Nodes]]:
-    """Every problem, and what is recorded of its search but for ``finished`` ones, by the number of the search."""
-    problems: dict[int, Problem] = {}
-    searches: dict[int, Nodes] = {}
+def collect(records: Iterable[Record], *, unwanted: Collection[str] = ()) -> dict[int, SearchRecords]:
+    """What is recorded of each search by its number, in the order in which they began.
+
+    The nodes of those that ended are left out where their problem's id is among ``unwanted`` ones.
+    """
+    searches: dict[int, SearchRecords] = {}
     for record in records:
         if isinstance(record, Began):
-            problems[record.search] = Problem(id=record.problem, text=record.text, answer=record.answer)
-        elif isinstance(record, Retried):
-            forget_failures(searches.get(record.search, {}))
-        elif (problem := problems.get(record.search)) is not None and problem.id not in finished:
-            searches.setdefault(record.search, {}).setdefault(record.path, NodeRecords()).note(record)
-    return problems, searches
+            problem = Problem(id=record.problem, text=record.text, answer=record.answer)
+            searches[record.search] = SearchRecords(problem)
+            continue
+        search = searches[record.search]
+        match record:
+            case Ended():
+                search.ended = True
+                if search.problem.id in unwanted:
+                    search.nodes.clear()
+            case Retried():
+                search.forget_failures()
+            case _:
+                search.nodes.setdefault(record.path, NodeRecords()).note(record)
+    return searches
 
 
 def journaled_problems(path: Path) -> Iterator[Problem]:
@@ -154,22 +220,17 @@ def read_journal(path: Path) -> Iterator[tuple[Problem, Nodes]]:
         JournalError: the file cannot be read, or is damaged.
     """
     with open_journal(path) as reader:
-        problems, searches = collect(reader)
-    for number, problem in problems.items():
-        yield problem, searches.pop(number, {})
-
-
-def forget_failures(nodes: Nodes) -> None:
-    """Take what is recorded of a search as if nothing had failed in it."""
-    for records in nodes.values():
-        records.forget_failure()
+        searches = collect(reader)
+    for number in [*searches]:  # each is let go of when the next is wanted
+        search = searches.pop(number)
+        yield search.problem, search.nodes
 
 
 @dataclass(slots=True, kw_only=True)
 class JournalContents:
     """How much a journal holds: blocks, records of each kind, and bytes of a torn end.
 
-    ``tokens`` are those of each problem by its id: generated by the policy, and new to the reward model.
+    ``ended`` are the ids of problems of which all is there that their result was made of.
     """
 
     blocks: int = 0
@@ -178,7 +239,7 @@ class JournalContents:
     scored: int = 0
     failed: int = 0
     torn_bytes: int = 0
-    tokens: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
 
 def verify_journal(path: Path) -> JournalContents:
@@ -189,8 +250,6 @@ def verify_journal(path: Path) -> JournalContents:
     """
     contents = JournalContents()
     ids: dict[int, str] = {}
-    policy: Counter[int] = Counter()
-    reward: Counter[int] = Counter()
     with open_journal(path) as reader:
         for record in reader:
             match record:
@@ -198,13 +257,14 @@ def verify_journal(path: Path) -> JournalContents:
                     ids[record.search] = record.problem
                 case Generated():
                     contents.generated += 1
-                    policy[record.search] += record.cost.usage.generated_tokens
                 case Scored():
                     contents.scored += 1
-                    reward[record.search] += record.cost.usage.new_tokens
                 case Failed():
                     contents.failed += 1
+                case Ended():
+                    contents.ended.add(ids[record.search])
+                case Retried():
+                    contents.ended.discard(ids[record.search])
         contents.blocks, contents.torn_bytes = reader.blocks.count, reader.blocks.torn
     contents.problems = len(ids)
-    contents.tokens = {problem: (policy[number], reward[number]) for number, problem in ids.items()}
     return contents

@@ -15,16 +15,21 @@ from asyncsearch.scheduler.cost import Cost
 from runtimes.base import FinishReason, Usage
 
 __all__ = [
+    "Abandoned",
     "Began",
+    "Ended",
     "Failed",
     "Generated",
     "Header",
+    "NodeRecord",
     "Path",
     "Record",
     "Retried",
     "Row",
     "Scored",
+    "abandoned_row",
     "began_row",
+    "ended_row",
     "failed_row",
     "generated_row",
     "pack",
@@ -42,7 +47,7 @@ Row: TypeAlias = tuple[Any, ...]
 """A record as it is packed: its kind first."""
 
 _FINISHES = (FinishReason.STOP, FinishReason.END, FinishReason.LENGTH, FinishReason.CONTEXT)
-_SCORED, _FAILED, _BEGAN, _RETRIED = range(2 * len(_FINISHES), 2 * len(_FINISHES) + 4)
+_SCORED, _FAILED, _ABANDONED, _BEGAN, _ENDED, _RETRIED = range(2 * len(_FINISHES), 2 * len(_FINISHES) + 6)
 """Kinds of records; those of generations are how they ended, first of steps and then of whole solutions."""
 
 _COST_FIELDS = 5
@@ -100,13 +105,29 @@ class Failed(NamedTuple):
     cost: Cost
 
 
+class Abandoned(NamedTuple):
+    """A node that was given up before it was generated or scored, and what came to nothing by that."""
+
+    search: int
+    path: Path
+    cost: Cost
+
+
+class Ended(NamedTuple):
+    """All that the result of a search was made of is recorded before this."""
+
+    search: int
+
+
 class Retried(NamedTuple):
     """The failures that are recorded of a search until here count no more: it is made again."""
 
     search: int
 
 
-Record: TypeAlias = Began | Generated | Scored | Failed | Retried
+NodeRecord: TypeAlias = Generated | Scored | Failed | Abandoned
+SearchRecord: TypeAlias = Began | Ended | Retried
+Record: TypeAlias = NodeRecord | SearchRecord
 
 
 def pack_header(header: Header) -> bytes:
@@ -184,6 +205,16 @@ def failed_row(search: int, path: Path, error: str, cost: Cost) -> Row:
     return (_FAILED, search, path, error, *_cost_to_values(cost))
 
 
+def abandoned_row(search: int, path: Path, cost: Cost) -> Row:
+    """Of `Abandoned`."""
+    return (_ABANDONED, search, path, *_cost_to_values(cost))
+
+
+def ended_row(search: int) -> Row:
+    """Of `Ended`."""
+    return (_ENDED, search)
+
+
 def retried_row(search: int) -> Row:
     """Of `Retried`."""
     return (_RETRIED, search)
@@ -203,9 +234,14 @@ def _from_row(kind: int, search: int, *values: Any) -> Record:
     if kind == _FAILED:
         path, error, *cost = values
         return Failed(search, tuple(path), error, _cost_from_values(*cost))
+    if kind == _ABANDONED:
+        path, *cost = values
+        return Abandoned(search, tuple(path), _cost_from_values(*cost))
     if kind == _BEGAN:
         problem, text, answer = values
         return Began(search, problem, text, answer)
+    if kind == _ENDED and not values:
+        return Ended(search)
     if kind == _RETRIED and not values:
         return Retried(search)
     raise ValueError(f"unknown kind {kind}")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -13,7 +14,6 @@ from typing import Any, Generic, TypeVar, cast
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from asyncsearch.scheduler.cost import Cost
 from asyncsearch.scheduler.statistics import LaneStatistics
@@ -43,7 +43,8 @@ ends, the strategy resumes, and new tasks start.
 _ABORT_SECONDS = 5.0
 """How long a cancelled request waits for the runtime to give it up."""
 
-_BACKOFF = wait_exponential_jitter(multiplier=0.1, max=10.0, jitter=0.1)
+_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.1, 10.0, 0.1
+"""Seconds: before the second attempt, before any, and what is added by chance."""
 
 
 @dataclass(slots=True, eq=False)
@@ -137,10 +138,13 @@ class Lane(Generic[RequestT, ResultT]):
         """
         self._counters.submitted += 1
         try:
-            try:
-                return await self._attempt(request, order, cost)
-            except RetryableError as failure:
-                return await self._retry(request, order, cost, failure)
+            for attempt in range(1, self._attempts):
+                try:
+                    return await self._attempt(request, order, cost)
+                except RetryableError:
+                    await self._pause(attempt, cost)
+                    self._counters.retries += 1
+            return await self._attempt(request, order, cost)
         except RuntimeFailure:
             self._counters.failed += 1
             raise
@@ -171,32 +175,18 @@ class Lane(Generic[RequestT, ResultT]):
         self._counters.generated_tokens += result.usage.generated_tokens
         return result
 
-    async def _retry(self, request: RequestT, order: int, cost: Cost, failure: RetryableError) -> ResultT:
-        """Send a request again that failed once with ``failure``, after pauses, until it has been sent often enough."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(RetryableError),
-            stop=stop_after_attempt(self._attempts),
-            wait=_BACKOFF,
-            sleep=self._pause,
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                if attempt.retry_state.attempt_number == 1:  # it is behind us
-                    raise failure
-                self._counters.retries += 1
-                return await self._attempt(request, order, cost)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, attempt: int, cost: Cost) -> None:
+        """Wait before another attempt, the longer the more there have been, and for no two requests alike."""
+        begun = anyio.current_time()
         self._counters.pausing += 1
         try:
-            await anyio.sleep(seconds)
+            await anyio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) + random.uniform(0, _JITTER))
         except anyio.get_cancelled_exc_class():
             self._counters.withdrawn += 1
             raise
         finally:
             self._counters.pausing -= 1
+            cost.queue_seconds += anyio.current_time() - begun
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Send batches until cancelled. Leaving fails every request that is still waiting."""

@@ -43,6 +43,11 @@ class EarlyStop(Wrapper):
                 f"{self.full_name}: which leaves of {self.inner.full_name} vote is known only at its end"
             )
 
+    @property
+    def every_leaf_votes(self) -> bool:
+        """Those that come when the vote is decided do not."""
+        return False
+
     async def search(self, tree: SearchContext) -> None:
         """Search until the vote is decided."""
         count = _Count(self.width, self.confidence)

@@ -1,0 +1,6 @@
+"""Whether a strategy or a runtime keeps its contract, for the tests of those who write one. Needs hypothesis."""
+
+from asyncsearch.testing.strategy_contract import check_strategy
+from asyncsearch.testing.violation import ContractViolation
+
+__all__ = ["ContractViolation", "check_strategy"]

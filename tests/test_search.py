@@ -7,61 +7,22 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
+from grown import Scripted, context_of, grow, shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncsearch.context import SearchContext
 from asyncsearch.errors import ConfigurationError
-from asyncsearch.format import FORMATS
-from asyncsearch.problem import Problem
-from asyncsearch.rewards import REWARD_FORMATS
-from asyncsearch.scheduler import Scheduler, open_scheduler
+from asyncsearch.scheduler import open_scheduler
 from asyncsearch.strategies import Rebase, Sampling, Strategy
-from asyncsearch.tree import Node, NodeState, Tree
+from asyncsearch.tree import Node, NodeState
 from runtimes.base import (
     Deliver,
-    FinishReason,
-    GenerateRequest,
-    GenerateResult,
     RequestRejected,
     RuntimeFailure,
     ScoreRequest,
-    ScoreResult,
-    Usage,
 )
 from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
-
-PROBLEM = Problem(id="p", text="a problem", answer="1")
-
-
-def context_of(scheduler: Scheduler, strategy: Strategy, *, problem: Problem = PROBLEM, seed: int = 0) -> SearchContext:
-    return SearchContext(
-        problem,
-        strategy,
-        scheduler=scheduler,
-        format=FORMATS["steps"],
-        reward_format=REWARD_FORMATS["math-shepherd"],
-        seed=seed,
-        order=0,
-    )
-
-
-def grow(strategy: Strategy, runtime: SimulatedRuntime, *, limit: int | None = None, seed: int = 0) -> Tree:
-    async def main() -> Tree:
-        async with open_scheduler(runtime, runtime, policy_limit=limit, reward_limit=limit) as scheduler:
-            context = context_of(scheduler, strategy, seed=seed)
-            await strategy.search(context)
-            assert len(asyncio.all_tasks()) == 3, "a task outlived the call that asked for it"
-            return context.tree
-
-    tree = run_virtual(main)
-    tree.check()
-    return tree
-
-
-def shape(tree: Tree) -> list[tuple[object, ...]]:
-    return [(node.path, node.state, node.text, node.step_scores, node.tokens) for node in tree.nodes()]
 
 
 @given(width=st.integers(1, 40), seed=st.integers(0, 100), temperature=st.sampled_from([0.05, 0.2, 1.0]))
@@ -147,38 +108,6 @@ def test_leaving_a_search_leaves_nothing_behind(patience: float, aborts: bool) -
     run_virtual(main)
 
 
-class Scripted(SimulatedRuntime):
-    """Answers with steps and scores worked out beforehand, by the text so far and the draw's turn."""
-
-    def __init__(self, steps: dict[str, list[tuple[str, float]]]) -> None:
-        super().__init__()
-        self.steps = steps
-        self.scores = {text: score for children in steps.values() for text, score in children}
-
-    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
-        turns: dict[str, int] = {}
-        # By seed a request cannot be told from its sibling; by the order within one batch it can.
-        for sent in requests:
-            before = sent.prefix.full_text()
-            turn = turns[before] = turns.get(before, -1) + 1
-            text, _ = self.steps[before][turn]
-            finish = FinishReason.END if "answer" in text else FinishReason.STOP
-            deliver(
-                sent,
-                GenerateResult(
-                    prefix=sent.prefix.extend(text),
-                    finish=finish,
-                    usage=Usage(prompt_tokens=1, generated_tokens=10),
-                ),
-            )
-
-    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
-        for sent in requests:
-            text = sent.prefix.text.strip().removesuffix(" ки")
-            score = next(score for step, score in self.scores.items() if step.strip() == text)
-            deliver(sent, ScoreResult(scores=(score,), usage=Usage(prompt_tokens=1)))
-
-
 def test_rebase_golden_tree() -> None:
     """Width 4, T = 0.2, worked by hand.
 
@@ -188,9 +117,9 @@ def test_rebase_golden_tree() -> None:
     """
     runtime = Scripted(
         {
-            "a problem\n": [("a", 1.0), ("b", 0.8), ("c", 0.6), ("d answer", 0.5)],
-            "a problem\na": [("aa answer", 0.9), ("ab answer", 0.8)],
-            "a problem\nb": [("ba answer", 0.7)],
+            "": [("a", 1.0), ("b", 0.8), ("c", 0.6), ("d answer", 0.5)],
+            "a": [("aa answer", 0.9), ("ab answer", 0.8)],
+            "b": [("ba answer", 0.7)],
         }
     )
     tree = grow(Rebase(width=4), runtime)

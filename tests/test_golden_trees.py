@@ -1,0 +1,380 @@
+"""For each strategy a small case that was worked out by hand from its paper."""
+
+from __future__ import annotations
+
+import pytest
+from grown import Scripted, grow, outline
+
+from asyncsearch import Strategy, make_strategy
+from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, TreeOfThoughts
+
+Steps = dict[str, list[tuple[str, float]]]
+
+
+def check(strategy: Strategy, steps: Steps, expected: str) -> None:
+    runtime = Scripted(steps)
+    assert outline(grow(strategy, runtime)) == expected.strip("\n")
+    drawn = {before.removeprefix("a problem\n"): count for before, count in runtime.turns.items()}
+    assert drawn == {before: len(children) for before, children in steps.items()}, "every draw was asked for"
+
+
+def test_beam() -> None:
+    """Width 4, two beams.
+
+    "d" takes one place, so 3 are left for the best two of the open ones: "a" gets 2 of them and "b" 1. Of their
+    children "ab" alone is open, and gets the last place.
+    """
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d answer", 0.1)],
+        "a": [("aa answer", 0.9), ("ab", 0.5)],
+        "b": [("ba answer", 0.2)],
+        "aab": [("aba answer", 0.3)],
+    }
+    check(
+        Beam(width=4, beams=2),
+        steps,
+        """
+a
+  aa answer
+  ab
+    aba answer
+b
+  ba answer
+c
+d answer
+""",
+    )
+
+
+def test_beam_with_lookahead() -> None:
+    """One step ahead "b" comes to something better than "a", although its own score is lower."""
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.5)],
+        "a>": [("a ahead", 0.1)],
+        "b>": [("b ahead answer", 0.8)],
+        "b": [("ba answer", 0.6), ("bb answer", 0.7)],
+    }
+    check(
+        Beam(width=2, beams=1, lookahead=1),
+        steps,
+        """
+a
+b
+  ba answer
+  bb answer
+""",
+    )
+
+
+def test_beam_that_refills_every_depth() -> None:
+    """Width 2: the second depth has 2 candidates again although "b" has finished; of 3 leaves the best two vote."""
+    steps: Steps = {"": [("a", 0.9), ("b answer", 0.2)], "a": [("aa answer", 0.8), ("ab answer", 0.7)]}
+    check(
+        Beam(width=2, beams=1, refill=True),
+        steps,
+        """
+a
+  aa answer
+  ab answer
+b answer x0
+""",
+    )
+
+
+def test_dvts() -> None:
+    """Two subtrees of two places: {"a", "b"} goes on from "a", and {"c", "d"} from "d", though both are worse than "b".
+
+    In the second one "da" takes a place, so that "db" has one left.
+    """
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.8), ("c", 0.2), ("d", 0.3)],
+        "a": [("aa answer", 0.5), ("ab answer", 0.4)],
+        "d": [("da answer", 0.1), ("db", 0.6)],
+        "ddb": [("dba answer", 0.7)],
+    }
+    check(
+        Dvts(width=4, subtrees=2),
+        steps,
+        """
+a
+  aa answer
+  ab answer
+b
+c
+d
+  da answer
+  db
+    dba answer
+""",
+    )
+
+
+def test_mcts() -> None:
+    """C = 1, two children everywhere, one node at a time.
+
+    After the root's children (the root's own visit is one of N = 3): "a" 0.9 + sqrt(ln 3 / 1) = 1.95 is before "b"
+    0.5 + 1.05 = 1.55. Its children are poor: "a" is (0.9 + 0.2 + 0.1) / 3 = 0.4 in 3 of now 5 visits, and
+    0.4 + sqrt(ln 5 / 3) = 1.13 comes behind "b" with 0.5 + sqrt(ln 5 / 1) = 1.77.
+    """
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.5)],
+        "a": [("aa answer", 0.2), ("ab", 0.1)],
+        "b": [("ba answer", 0.6), ("bb answer", 0.7)],
+    }
+    check(
+        Mcts(width=3, root_children=2, wave=1),
+        steps,
+        """
+a
+  aa answer
+  ab
+b
+  ba answer
+  bb answer
+""",
+    )
+
+
+def test_mcts_in_a_wave() -> None:
+    """With virtual loss "a", once it is taken, comes to 0.9 / 2 + sqrt(ln 4 / 2) = 1.28, and "b" to 0.5 + sqrt(ln 4).
+
+    So both are expanded side by side, as many as there are places left: two and one.
+    """
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.5)],
+        "a": [("aa answer", 0.2), ("ab answer", 0.1)],
+        "b": [("ba answer", 0.6)],
+    }
+    check(
+        Mcts(width=3, root_children=2, wave=2),
+        steps,
+        """
+a
+  aa answer
+  ab answer
+b
+  ba answer
+""",
+    )
+
+
+def test_puct() -> None:
+    """Of the priors 0.9 / 1.0 and 0.1 / 1.0 that of "a" is so much the greater that it is expanded twice.
+
+    N = 3: 0.9 + 0.9 sqrt(3) / 2 = 1.68 before 0.1 + 0.1 sqrt(3) / 2 = 0.19. Then "a" is (0.9 + 0.2 + 0.3) / 3 = 0.47:
+    0.47 + 0.9 sqrt(5) / 4 = 0.97 before 0.21. In it "ab" is the only one left.
+    """
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.1)],
+        "a": [("aa answer", 0.2), ("ab", 0.3)],
+        "aab": [("aba answer", 0.4), ("abb answer", 0.5)],
+    }
+    check(
+        Mcts(width=3, root_children=2, wave=1, selection="puct"),
+        steps,
+        """
+a
+  aa answer
+  ab
+    aba answer
+    abb answer
+b
+""",
+    )
+
+
+def test_mcts_with_rollouts() -> None:
+    """Both children are judged by whole solutions: "b" by the better one, so that it is expanded next."""
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.1)],
+        "a": [("a rolled out answer", 0.2)],
+        "b": [("b rolled out answer", 0.8), ("ba answer", 0.3), ("bb answer", 0.4)],
+    }
+    check(
+        Mcts(width=4, root_children=2, wave=1, evaluation="rollout"),
+        steps,
+        """
+a
+  a rolled out answer
+b
+  b rolled out answer
+  ba answer
+  bb answer
+""",
+    )
+
+
+def test_particle_filter() -> None:
+    """Four particles; of weights 1/2, 1/2, 0 and 0 systematic resampling makes two of each of the first two.
+
+    "a" has finished and stays, twice; "b" goes on two ways.
+    """
+    steps: Steps = {
+        "": [("a answer", 0.5), ("b", 0.5), ("c", 0.0), ("d", 0.0)],
+        "b": [("ba answer", 0.1), ("bb answer", 0.9)],
+    }
+    check(
+        ParticleFilter(width=4),
+        steps,
+        """
+a answer x2
+b
+  ba answer
+  bb answer
+c
+d
+""",
+    )
+
+
+def test_particle_filter_that_is_content_with_its_particles() -> None:
+    """Their effective number is 2 of 4, no less than the threshold's half: everyone goes on by itself."""
+    steps: Steps = {
+        "": [("a answer", 0.5), ("b", 0.5), ("c", 0.0), ("d", 0.0)],
+        "b": [("ba answer", 0.5)],
+        "c": [("ca answer", 0.5)],
+        "d": [("da answer", 0.5)],
+    }
+    check(
+        ParticleFilter(width=4, ess_threshold=0.5),
+        steps,
+        """
+a answer
+b
+  ba answer
+c
+  ca answer
+d
+  da answer
+""",
+    )
+
+
+def test_ets() -> None:
+    """Diversity 1.5; three places are left, of which REBASE's shares at T = 0.2 are 2, 1 and 0.
+
+    The first two say the same, with 15 of 16 trigrams in common. Each costs 1/4 of the nodes, of which the root is one.
+    At a cost of 2 all are worth 1 - 2 * 4/4 + 1.5 = 0.5; without the second it is 2/3 - 2 * 3/4 + 1.5 = 0.67, as both
+    clusters are covered still; without the third 1 - 2 * 3/4 + 1.5 / 2 = 0.25. So the second is dropped, and REBASE
+    shares among the others anew: 2 and 1. At a cost of 0.5 it is 2 against 1.79 and 1.38, and all are kept: REBASE.
+    """
+    root: list[tuple[str, float]] = [("the same old step", 0.6), ("the same old step!", 0.5), ("another", 0.5)]
+    dear: Steps = {
+        "": [*root, ("d answer", 0.1)],
+        "the same old step": [("aa answer", 0.5), ("ab answer", 0.5)],
+        "another": [("ca answer", 0.5)],
+    }
+    check(
+        Ets(width=4, cost=2.0),
+        dear,
+        """
+the same old step
+  aa answer
+  ab answer
+the same old step!
+another
+  ca answer
+d answer
+""",
+    )
+    cheap: Steps = {
+        "": [*root, ("d answer", 0.1)],
+        "the same old step": [("aa answer", 0.5), ("ab answer", 0.5)],
+        "the same old step!": [("ba answer", 0.5)],
+    }
+    check(
+        Ets(width=4, cost=0.5),
+        cheap,
+        """
+the same old step
+  aa answer
+  ab answer
+the same old step!
+  ba answer
+another
+d answer
+""",
+    )
+
+
+def test_ab_mcts() -> None:
+    """Nothing can be gone on from yet, so the first wave are children of the root, each with its solution."""
+    steps: Steps = {"": [("a", 0.5), ("b answer", 0.2)], "a": [("a rolled out answer", 0.9)]}
+    check(
+        AbMcts(width=2, wave=2),
+        steps,
+        """
+a
+  a rolled out answer
+b answer
+""",
+    )
+
+
+def test_tree_of_thoughts_breadth_first() -> None:
+    """Algorithm 1 with two thoughts and one state: "b" is left for "a", and of its children "ab" alone goes on."""
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.8)],
+        "a": [("aa answer", 0.1), ("ab", 0.5)],
+        "aab": [("aba answer", 0.2), ("abb answer", 0.3)],
+    }
+    check(
+        TreeOfThoughts(width=3, thoughts=2, states=1),
+        steps,
+        """
+a
+  aa answer
+  ab
+    aba answer
+    abb answer
+b
+""",
+    )
+
+
+def test_tree_of_thoughts_depth_first() -> None:
+    """Algorithm 2 with threshold 0.5: "b" is gone into at once, "a" is passed over, and "bb" below.
+
+    When nothing is left ahead, the best that was passed over is returned to: "a".
+    """
+    steps: Steps = {
+        "": [("a", 0.4), ("b", 0.8)],
+        "b": [("ba answer", 0.1), ("bb", 0.3)],
+        "a": [("aa answer", 0.6), ("ab answer", 0.7)],
+    }
+    check(
+        TreeOfThoughts(width=3, thoughts=2, order="depth", threshold=0.5),
+        steps,
+        """
+a
+  aa answer
+  ab answer
+b
+  ba answer
+  bb
+""",
+    )
+
+
+def test_early_stop() -> None:
+    """Of five samples the first three agree: two more cannot change the majority, and are not waited for."""
+    runtime = Scripted(
+        {"": [(f"s{number} The answer is: {answer}", 0.5) for number, answer in enumerate([7, 7, 7, 1, 2])]}
+    )
+    strategy = make_strategy("early-stop:sampling", {"width": 5, "scored": False})
+    votes = [line for line in outline(grow(strategy, runtime, vote="majority")).splitlines() if "x0" not in line]
+    assert [line[:2] for line in votes if "answer" in line] == ["s0", "s1", "s2"]
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_speculation_grows_the_very_tree(draws: int) -> None:
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d answer", 0.1)],
+        "a": [("aa answer", 0.9), ("ab", 0.5)],
+        "b": [("ba answer", 0.2), ("never asked for", 0.2)],
+        "aab": [("aba answer", 0.3), ("nor this", 0.3)],
+        "c": [("nor that", 0.1), ("or that", 0.1)],
+    }
+    plain = outline(grow(Beam(width=4, beams=2), Scripted(steps)))
+    speculative = make_strategy("speculative:beam", {"width": 4, "beams": 2, "draws": draws})
+    assert outline(grow(speculative, Scripted(steps))) == plain

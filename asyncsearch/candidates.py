@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from asyncsearch.answers.extraction import extract_answer
+from asyncsearch.answers.grader import Grader
 from asyncsearch.results import Candidate
 from asyncsearch.tree import Node, NodeState, Tree
 
 __all__ = ["candidate_of", "candidates_of"]
 
 
-def candidate_of(leaf: Node) -> Candidate | None:
-    """What a leaf gives; None where it failed, or does not vote."""
+def candidate_of(leaf: Node, grader: Grader) -> Candidate | None:
+    """What a leaf gives, with the answer that ``grader`` finds in it; None where it failed, or does not vote."""
     if leaf.state is NodeState.FAILED or leaf.multiplicity == 0:
         return None
     text = leaf.solution()
     truncated = leaf.state is NodeState.TRUNCATED
     return Candidate(
         text=text,
-        answer=None if truncated else extract_answer(text),
+        answer=None if truncated else grader.extract(text),
         truncated=truncated,
         tokens=leaf.path_tokens,
         step_scores=leaf.solution_scores(),
@@ -25,7 +25,7 @@ def candidate_of(leaf: Node) -> Candidate | None:
     )
 
 
-def candidates_of(tree: Tree) -> tuple[Candidate, ...]:
+def candidates_of(tree: Tree, grader: Grader) -> tuple[Candidate, ...]:
     """All candidates, in the order of the tree."""
-    found = map(candidate_of, tree.leaves())
+    found = (candidate_of(leaf, grader) for leaf in tree.leaves())
     return tuple(candidate for candidate in found if candidate is not None)

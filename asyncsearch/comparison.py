@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from anyio import to_thread
 
 from asyncsearch.accounting import ModelAccount
-from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import RunDirectoryError
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.models import open_runtime
@@ -142,7 +141,7 @@ async def compare(
             reward_runtime = await stack.enter_async_context(open_runtime(reward))
             format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
             spectator.note(f"the reward model is read as {format.name!r}")
-        grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
+        grader = await stack.enter_async_context(options.make_grader())
         if len(entries) > 1:
             stack.enter_context(_held(directory))
             if resumption is None:

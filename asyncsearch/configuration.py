@@ -17,7 +17,16 @@ from asyncsearch.strategies.registry import known_parameters
 
 __all__ = ["Configuration", "load_configuration", "save_configuration"]
 
-_OPTIONS = ("seed", "vote", "aggregation", "format", "reward_format", "policy_parameters", "reward_parameters")
+_OPTIONS = (
+    "seed",
+    "vote",
+    "aggregation",
+    "format",
+    "reward_format",
+    "grader",
+    "policy_parameters",
+    "reward_parameters",
+)
 _SELECT_METHODS = ("softmax", "softmax_with_truncate")
 _REWARD_TYPES = {"llemma": "reference-head", "mistral": "math-shepherd"}
 
@@ -38,6 +47,7 @@ class Configuration:
     reward_format: str | None = None
     vote: str | None = None
     aggregation: str | None = None
+    grader: str | None = None
     out: str | None = None
     seed: int | None = None
     limit: int | None = None

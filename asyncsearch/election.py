@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.grader import Grader
 from asyncsearch.answers.voting import AnswerGroups, Ballot, choose
 from asyncsearch.candidates import candidate_of
 from asyncsearch.results import Candidate
@@ -36,11 +36,12 @@ class Leaves:
     def __init__(self, grader: Grader, *, vote: str, aggregation: str) -> None:
         self.vote = vote
         self._aggregation = aggregation
+        self._grader = grader
         self._groups = AnswerGroups(grader)
 
     async def ballot(self, leaf: Node) -> Ballot | None:
         """The ballot of a leaf, None where it has no answer."""
-        candidate = candidate_of(leaf)
+        candidate = candidate_of(leaf, self._grader)
         if candidate is None or candidate.answer is None:
             return None
         group = await self._groups.number_of(candidate.answer)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from asyncsearch.accounting import Accounts
-from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.grader import Grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.election import elect, gather_voters
 from asyncsearch.results import ProblemResult
@@ -102,7 +102,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         scored = scored or any(candidate.step_scores for candidate, _ in voters)
         for method in methods:
             answer = elect(voters, method.vote, method.aggregation or "last")
-            if answer is not None and await grader.equal(result.reference, answer):
+            if answer is not None and await grader.is_right(result.problem, result.reference, answer):
                 correct[method] += 1
     return Evaluation(
         accuracies={

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from asyncsearch.answers.grader import Grader, make_grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.format import Format, format_named
@@ -30,6 +31,7 @@ class SolveOptions:
         problems_in_flight: trees grown at the same time; None for enough to keep the policy busy.
         policy_limit: generate requests in flight; None for what the runtime finds useful.
         reward_limit: score requests in flight, likewise.
+        grader: the name of what says which answers are the same, and which are right.
         grading_seconds: time that comparing two answers may take.
         durability: seconds between two times that the disk is made to take the journal, None for never: what a power
             cut may cost. A process that is killed loses nothing either way.
@@ -50,6 +52,7 @@ class SolveOptions:
     problems_in_flight: int | None = None
     policy_limit: int | None = None
     reward_limit: int | None = None
+    grader: str = "math"
     grading_seconds: float = 5.0
     durability: float | None = 0.1
     compress: bool = True
@@ -78,6 +81,14 @@ class SolveOptions:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigurationError(f"{name} must be at least 0, not {value}")
+
+    def make_grader(self) -> Grader:
+        """The grader of such a run, still to be opened.
+
+        Raises:
+            ConfigurationError: there is none of that name.
+        """
+        return make_grader(self.grader, time_limit=self.grading_seconds)
 
     def vote_for(self, strategy: Strategy) -> str:
         """The vote that a strategy's candidates are put to; without scores there is only the majority.

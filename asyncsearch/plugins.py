@@ -8,13 +8,16 @@ from typing import Any
 
 from asyncsearch.errors import ConfigurationError
 
-__all__ = ["RUNTIMES", "STRATEGIES", "load_plugin", "plugin_names", "suggestion"]
+__all__ = ["GRADERS", "RUNTIMES", "STRATEGIES", "load_plugin", "plugin_names", "suggestion"]
 
 STRATEGIES = "asyncsearch.strategies"
 """Entry-point group of `Strategy` subclasses, each under its name."""
 
 RUNTIMES = "asyncsearch.runtimes"
 """Entry-point group of callables that make a runtime from what follows the colon in ``NAME:ADDRESS``."""
+
+GRADERS = "asyncsearch.graders"
+"""Entry-point group of callables that make a `Grader` from a keyword, ``time_limit`` in seconds."""
 
 
 def plugin_names(group: str) -> list[str]:

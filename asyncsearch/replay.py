@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from asyncsearch.accounting import Accounts
-from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError
 from asyncsearch.evaluation import Accuracy
 from asyncsearch.format import Format
@@ -88,12 +87,13 @@ async def replay(
         seed=config["seed"],
         vote=vote or (config["vote"] if chosen.scored == config["parameters"]["scored"] else "auto"),
         aggregation=aggregation or config["aggregation"],
+        grader=config["grader"],
         grading_seconds=config["grading_seconds"],
     )
     written = {result.id: result for result in read_results(run)}  # first: a run that goes on has them journaled
     results: list[ProblemResult] = []
     unfinished: list[str] = []
-    async with Grader(time_limit=options.grading_seconds) as grader:
+    async with options.make_grader() as grader:
         search = ProblemSearch(
             options=options,
             format=Format(**config["format"]),

@@ -138,6 +138,7 @@ def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:
         "seed": options.seed,
         "vote": options.vote_for(strategy),
         "aggregation": options.aggregation,
+        "grader": options.grader,
         "grading_seconds": options.grading_seconds,
         "format": asdict(format),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from asyncsearch.accounting import account_for
-from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.grader import Grader
 from asyncsearch.candidates import candidates_of
 from asyncsearch.context import SearchContext
 from asyncsearch.election import Leaves, elect, gather_voters
@@ -76,14 +76,14 @@ class ProblemSearch:
                 error = _words(cause)
         else:
             error = "the problem is empty"
-        candidates = candidates_of(context.tree)
+        candidates = candidates_of(context.tree, self.grader)
         if error is None and not candidates:
             failures = (node.error for node in context.tree.leaves() if node.error)
             error = next(failures, "the search ended without a candidate")
         answer = None if error is not None else await self._elect(candidates, strategy)
         correct: bool | None = None
         if problem.answer is not None:
-            correct = answer is not None and await self.grader.equal(problem.answer, answer)
+            correct = answer is not None and await self.grader.is_right(problem.text, problem.answer, answer)
         return ProblemResult(
             id=problem.id,
             problem=problem.text,

@@ -10,7 +10,6 @@ from typing import overload
 
 import anyio
 
-from asyncsearch.answers.grading import Grader
 from asyncsearch.errors import ConfigurationError, DatasetError, first_cause
 from asyncsearch.format import Format, format_named
 from asyncsearch.models import open_runtime, size_of
@@ -150,7 +149,7 @@ async def _solve_all(
         reward_format: RewardFormat | None = None
         if reward_runtime is not None:
             reward_format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
-        grader = await stack.enter_async_context(Grader(time_limit=options.grading_seconds))
+        grader = await stack.enter_async_context(options.make_grader())
         scheduler = await stack.enter_async_context(
             open_scheduler(
                 policy_runtime, reward_runtime, policy_limit=options.policy_limit, reward_limit=options.reward_limit

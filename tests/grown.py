@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from asyncsearch.answers import Grader
+from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.context import SearchContext
 from asyncsearch.election import Leaves
 from asyncsearch.format import FORMATS
@@ -55,7 +56,7 @@ def grow(
 ) -> Tree:
     async def main() -> Tree:
         async with (
-            Grader() as grader,
+            MathGrader() as grader,
             open_scheduler(runtime, runtime, policy_limit=limit, reward_limit=limit) as scheduler,
         ):
             context = context_of(scheduler, strategy, seed=seed, grader=grader, vote=vote)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncsearch.answers import Ballot, Grader, choose, extract_answer
+from asyncsearch.answers import Ballot, choose, extract_answer
+from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.answers.voting import VOTES, AnswerGroups
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.rewards import aggregate
@@ -69,13 +70,13 @@ def test_extraction_survives_any_text(text: str) -> None:
     ],
 )
 async def test_grading(left: str, right: str, equal: bool) -> None:
-    async with Grader() as grader:
+    async with MathGrader() as grader:
         assert await grader.equal(left, right) is equal
 
 
 @pytest.mark.anyio
 async def test_a_hostile_answer_costs_its_time_limit_and_not_the_run() -> None:
-    async with Grader(time_limit=1.0) as grader:
+    async with MathGrader(time_limit=1.0) as grader:
         assert await grader.equal("1/3", "\\frac13")  # starts the worker
         for hostile in ("9^{9^{9^{9^{9}}}}", "{" * 100_000, "((((" * 5_000, "\x00\ud800 $"):
             begun = time.monotonic()
@@ -86,7 +87,7 @@ async def test_a_hostile_answer_costs_its_time_limit_and_not_the_run() -> None:
 
 @pytest.mark.anyio
 async def test_a_comparison_that_is_given_up_leaves_no_reply_for_the_next() -> None:
-    async with Grader() as grader:
+    async with MathGrader() as grader:
         with anyio.move_on_after(0.01):  # while the worker starts
             await grader.equal("\\frac12", "x")
         assert not await grader.equal("\\frac12", "y")
@@ -95,7 +96,7 @@ async def test_a_comparison_that_is_given_up_leaves_no_reply_for_the_next() -> N
 
 @pytest.mark.anyio
 async def test_equal_answers_are_one_group_by_value_and_not_by_string() -> None:
-    async with Grader() as grader:
+    async with MathGrader() as grader:
         groups = AnswerGroups(grader)
         assert [await groups.number_of(answer) for answer in ("1/2", "0.5", "3", "\\frac{1}{2}")] == [0, 0, 1, 0]
 

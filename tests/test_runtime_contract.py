@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncsearch import bundled_model
+from asyncsearch import bundled_model, load_problems
+from asyncsearch.datasets.countdown import propose
 from asyncsearch.rewards import REWARD_FORMATS
 from asyncsearch.testing import ContractViolation, check_runtime
 from runtimes.base import (
@@ -22,7 +23,7 @@ from runtimes.base import (
     ScoreRequest,
     ScoreResult,
 )
-from runtimes.function import FunctionReward
+from runtimes.function import FunctionPolicy, FunctionReward
 from runtimes.local import LocalRuntime
 from runtimes.simulated import SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
@@ -38,6 +39,12 @@ def test_the_simulated_runtime_keeps_the_contract(aborts: bool) -> None:
 async def test_a_reward_function_keeps_the_contract() -> None:
     async with FunctionReward(lambda _, steps: [1 / len(step) for step in steps]) as runtime:
         await check_runtime(runtime, generates=False)
+
+
+async def test_a_policy_function_keeps_the_contract() -> None:
+    texts = [problem.text for problem in load_problems("countdown", limit=2)]
+    async with FunctionPolicy(propose) as runtime:
+        await check_runtime(runtime, scores=False, texts=texts)
 
 
 @pytest.mark.parametrize("role", ["policy", "reward"])

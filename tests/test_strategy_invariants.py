@@ -10,7 +10,8 @@ from grown import PROBLEM, context_of, grow, shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncsearch import ConfigurationError, Grader, Strategy, make_strategy, strategy_names
+from asyncsearch import ConfigurationError, Strategy, make_strategy, strategy_names
+from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.candidates import candidates_of
 from asyncsearch.election import elect, gather_voters
 from asyncsearch.scheduler import open_scheduler
@@ -113,17 +114,17 @@ def test_ets_never_keeps_more_than_rebase(width: int, seed: int) -> None:
 @few
 def test_unfinished_branches_of_a_tree_search_never_vote(seed: int, root_children: int, wave: int) -> None:
     tree = grow(Mcts(width=8, root_children=root_children, wave=wave), SimulatedRuntime(), seed=seed)
-    candidates = candidates_of(tree)
+    candidates = candidates_of(tree, MathGrader())
     assert len(candidates) == 8
     assert all(candidate.answer is not None for candidate in candidates)
 
 
 async def answer_of(strategy: Strategy, seed: int, vote: str) -> tuple[str | None, Tree]:
     runtime = SimulatedRuntime()
-    async with Grader() as grader, open_scheduler(runtime, runtime) as scheduler:
+    async with MathGrader() as grader, open_scheduler(runtime, runtime) as scheduler:
         context = context_of(scheduler, strategy, problem=PROBLEM, seed=seed, grader=grader, vote=vote)
         await strategy.search(context)
-        voters = await gather_voters(candidates_of(context.tree), grader)
+        voters = await gather_voters(candidates_of(context.tree, grader), grader)
         return elect(voters, vote, "last"), context.tree
 
 

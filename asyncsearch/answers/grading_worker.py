@@ -1,7 +1,7 @@
 """The process that grades: pairs of answers in on standard input, true or false out, one JSON line each.
 
 It is a process of its own because what models write can keep a symbolic engine busy for ever, and only a
-process can be killed. Run by `asyncsearch.answers.grading.Grader`, which keeps the time; should that be gone,
+process can be killed. Run by `asyncsearch.answers.math_grader.MathGrader`, which keeps the time; should that be gone,
 the worker ends by itself.
 """
 

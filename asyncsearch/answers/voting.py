@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.grader import Grader
 from asyncsearch.errors import ConfigurationError
 
 __all__ = ["VOTES", "AnswerGroups", "Ballot", "choose", "group_weights"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncsearch.configuration import Configuration, load_configuration, save_configuration
-from asyncsearch.datasets.jsonl import BUNDLED
+from asyncsearch.datasets.bundled import BUNDLED
 from asyncsearch.errors import RunDirectoryError
 from asyncsearch.run_directory import COMMAND_FILE
 

@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.grader import make_grader
 from asyncsearch.cli.console import out
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.evaluation import Evaluation, evaluate
@@ -54,6 +54,7 @@ def evaluate_command(
 async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:
     evaluations = []
     for path in paths:
-        async with Grader(time_limit=read_config(path)["grading_seconds"]) as grader:
+        config = read_config(path)
+        async with make_grader(config["grader"], time_limit=config["grading_seconds"]) as grader:
             evaluations.append(await evaluate(read_results(path), grader))
     return evaluations

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from asyncsearch.answers.grading import Grader
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.cli.runs import runs_in
@@ -76,5 +75,5 @@ async def _replay(
     aggregation: str | None,
 ) -> tuple[Replay, Evaluation]:
     found = await replay(run, strategy=strategy, parameters=parameters, vote=vote, aggregation=aggregation)
-    async with Grader(time_limit=found.options.grading_seconds) as grader:
+    async with found.options.make_grader() as grader:
         return found, await evaluate(found.results, grader)

@@ -18,8 +18,8 @@ from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.comparison import Entry, compare, entries_of, one_entry
 from asyncsearch.configuration import Configuration, default_configuration, load_configuration
-from asyncsearch.datasets.arithmetic import bundled_model
-from asyncsearch.datasets.jsonl import BUNDLED, load_problems
+from asyncsearch.datasets.bundled import BUNDLED
+from asyncsearch.datasets.jsonl import load_problems
 from asyncsearch.errors import ConfigurationError, JournalDamaged, ModelGone, StorageError, TooManyFailures
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
@@ -90,6 +90,9 @@ def solve_command(
     reward_format: Annotated[
         str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. [default: auto]")
     ] = None,
+    grader: Annotated[
+        str | None, typer.Option(help="What compares answers: math, countdown or a plug-in's. [default: the dataset's]")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
     extend: Annotated[bool, typer.Option("--extend", help="Go on, with a dataset that has grown at its end.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Go on, and solve again what failed.")] = False,
@@ -143,13 +146,17 @@ def solve_command(
         reward_format=reward_format,
         vote=vote,
         aggregation=aggregation,
+        grader=grader,
         out=None if out is None else str(out),
         seed=seed,
         limit=limit,
         policy_parameters=policy_parameters,
         reward_parameters=reward_parameters,
     )
-    chosen = flags.over(given).over(default_configuration())
+    chosen = flags.over(given)
+    if chosen.dataset in BUNDLED:
+        chosen = chosen.over(Configuration(grader=BUNDLED[chosen.dataset].grader))
+    chosen = chosen.over(default_configuration())
     options = SolveOptions(
         **chosen.options(),
         policy_limit=in_flight,
@@ -179,7 +186,7 @@ def solve_command(
     problems = load_problems(chosen.dataset, limit=chosen.limit)
     directory = _new_directory(chosen.dataset) if chosen.out is None else Path(chosen.out)
     scored = any(entry.strategy.scored for entry in entries)
-    policy, reward = _models(chosen.policy, chosen.reward, scored=scored)
+    policy, reward = _models(chosen, scored=scored)
     if resumption is None:
         require_free(directory)  # before the models are loaded, and before anything is solved
 
@@ -254,10 +261,12 @@ def _parameters(named: Sequence[str], **flags: Any) -> dict[str, Any]:
     return parameters
 
 
-def _models(policy: str | None, reward: str | None, *, scored: bool) -> tuple[str, str | None]:
+def _models(chosen: Configuration, *, scored: bool) -> tuple[str, str | None]:
     """Both models as given, or both bundled ones: they were made for each other and for nobody else."""
+    policy, reward = chosen.policy, chosen.reward
     if policy is None and reward is None:
-        policy, reward = (f"local:{bundled_model(role)}" for role in ("policy", "reward"))
+        task = BUNDLED.get(chosen.dataset or "", BUNDLED["arithmetic"])
+        policy, reward = task.policy, task.reward
     if policy is None:
         raise ConfigurationError("--reward is given without --policy; give both, or neither for the bundled ones")
     if reward is None and scored:

@@ -8,14 +8,11 @@ from typing import Any
 
 import orjson
 
-from asyncsearch.datasets.arithmetic import bundled_problems_file
+from asyncsearch.datasets.bundled import BUNDLED
 from asyncsearch.errors import DatasetError
 from asyncsearch.problem import Problem
 
-__all__ = ["BUNDLED", "load_problems"]
-
-BUNDLED = {"arithmetic": bundled_problems_file}
-"""Names of the datasets that ship with the package, and where each is."""
+__all__ = ["load_problems"]
 
 _QUESTION_FIELDS = ("problem", "question")
 _ID_FIELDS = ("id", "unique_id")
@@ -36,7 +33,7 @@ def load_problems(source: str | Path, *, limit: int | None = None) -> list[Probl
         DatasetError: the file is missing, a line is not such a record, or two ids are the same; the message
             names the line.
     """
-    path = BUNDLED[str(source)]() if str(source) in BUNDLED else Path(source)
+    path = BUNDLED[str(source)].problems() if str(source) in BUNDLED else Path(source)
     try:
         content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:

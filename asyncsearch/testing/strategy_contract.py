@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from asyncsearch.answers.grading import Grader
+from asyncsearch.answers.grader import Grader
+from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.context import SearchContext
 from asyncsearch.election import Leaves
 from asyncsearch.errors import first_cause
@@ -130,7 +131,7 @@ def _grow(
     async def main() -> _Grown:
         server = timing.server(model)
         async with (
-            Grader() as grader,
+            MathGrader() as grader,
             open_scheduler(server, server, policy_limit=timing.limit, reward_limit=timing.limit) as scheduler,
         ):
             contexts = [
@@ -153,7 +154,7 @@ async def _cancel(strategy: Strategy, model: Model, timing: Timing, after: float
     """Cancel a search as asyncio does, once, and see that it ends."""
     server = timing.server(model)
     async with (
-        Grader() as grader,
+        MathGrader() as grader,
         open_scheduler(server, server, policy_limit=timing.limit, reward_limit=timing.limit) as scheduler,
     ):
         context = _context(strategy, "p0", scheduler, grader, order=0, journal=None)

@@ -8,16 +8,16 @@ import sys
 from collections import OrderedDict
 from decimal import Decimal
 from types import TracebackType
-from typing import Self
 
 import anyio
 import orjson
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from asyncsearch.answers.grader import Grader
 from asyncsearch.errors import GradingError
 
-__all__ = ["Grader"]
+__all__ = ["MathGrader"]
 
 _DECIMAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,50})?\Z")
 _LONGEST_DECIMAL = 100
@@ -27,12 +27,12 @@ _START_SECONDS = 120.0
 _WORKER_DIED = (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError)
 
 
-class Grader:
-    """Compares answers. Open it with ``async with``; leaving ends its process.
+class MathGrader(Grader):
+    """Compares values of mathematical answers. Leaving it ends its process.
 
     Equal strings and plain decimal numbers are compared directly. Everything else goes to math-verify in a
     worker process; a pair that takes longer than ``time_limit`` seconds counts as different, and the worker
-    is killed and started anew. ``gave_up`` counts such pairs, and those that broke the worker.
+    is killed and started anew. ``gave_up`` counts those that broke the worker, too.
     """
 
     def __init__(self, *, time_limit: float = 5.0) -> None:
@@ -42,9 +42,6 @@ class Grader:
         self._replies: BufferedByteReceiveStream | None = None
         self._turn = anyio.Lock()
         self._known: OrderedDict[tuple[str, str], bool] = OrderedDict()
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

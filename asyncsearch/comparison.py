@@ -6,33 +6,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from anyio import to_thread
 
 from asyncsearch.accounting import ModelAccount
+from asyncsearch.entries import Entry
 from asyncsearch.errors import RunDirectoryError
 from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
 from asyncsearch.models import open_runtime
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
+from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.run import Run, search_config
 from asyncsearch.run_directory import CONFIG_FILE, Resumption, RunDirectory, locked, require_fit, require_free
 from asyncsearch.solve import OnResult, solve_dataset
-from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
+from asyncsearch.strategies import Strategy
 from runtimes.base import Runtime
 
-__all__ = ["Entry", "Row", "Spectator", "compare", "entries_of", "one_entry"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A strategy, the name its directory has, and the rows its candidates give: a title and a vote each."""
-
-    strategy: Strategy
-    name: str
-    rows: tuple[tuple[str, str], ...]
+__all__ = ["Row", "Spectator", "compare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,47 +55,6 @@ class Spectator(Protocol):
         """The block is one run of ``total`` problems; the value is to be called with each result."""
 
 
-def one_entry(name: str, parameters: dict[str, Any], options: SolveOptions) -> Entry:
-    """The entry of one strategy by name.
-
-    Raises:
-        ConfigurationError: the name or a parameter is wrong.
-    """
-    strategy = make_strategy(name, parameters)
-    vote = options.vote_for(strategy)
-    return Entry(strategy, name, ((f"{name}, width {strategy.width}, {vote}", vote),))
-
-
-def entries_of(parameters: dict[str, Any], options: SolveOptions) -> list[Entry]:
-    """What search is worth: greedy decoding, majority and weighted vote of the same samples, and REBASE.
-
-    Each takes those of ``parameters`` that it has.
-
-    Raises:
-        ConfigurationError: a parameter is none of these strategies', or its value is wrong.
-    """
-    known = {**Sampling.parameters(), **Rebase.parameters()}
-    for name, value in parameters.items():
-        if name not in known:
-            Rebase.from_parameters({name: value})  # names the nearest
-    shared = {name: value for name, value in parameters.items() if name in Sampling.parameters()}
-    greedy = Sampling.from_parameters({**shared, "width": 1, "temperature": 0.0, "scored": False})
-    samples = Sampling.from_parameters(shared)
-    rebase = Rebase.from_parameters(parameters)
-    return [
-        Entry(greedy, "greedy", (("greedy", "majority"),)),
-        Entry(
-            samples,
-            "sampling",
-            (
-                (f"majority, {samples.width} samples", "majority"),
-                (f"weighted, {samples.width} samples", "weighted"),
-            ),
-        ),
-        Entry(rebase, "rebase", ((f"REBASE at width {rebase.width}", options.vote_for(rebase)),)),
-    ]
-
-
 async def compare(
     problems: Sequence[Problem],
     entries: Sequence[Entry],
@@ -112,21 +64,25 @@ async def compare(
     directory: Path,
     options: SolveOptions,
     resumption: Resumption | None = None,
+    together: bool = False,
     spectator: Spectator,
     ready: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Run the entries one after the other, so that their seconds can be compared, and return their rows.
+    """Run the entries one after the other, so that their seconds can be compared, or all ``together``.
 
     One entry alone is written to ``directory`` itself, each of several to a directory of its own in it. ``ready`` is
     called when the first run is about to begin or to go on, and nobody else can write to ``directory``.
 
+    Returns:
+        The rows of all entries, in order.
+
     Raises:
         UserError: as `solve_dataset`.
 
-    Cancellation ends the run at hand; what was solved stays in its directory.
+    Cancellation ends what runs; what was solved stays in its directory.
     """
     rows: list[Row] = []
-    started: set[str] = set()
+    ready_once = _Once(ready)
     format_name = options.format if isinstance(options.format, str) else options.format.name
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
     if len(entries) > 1 and (directory / CONFIG_FILE).exists():
@@ -146,42 +102,67 @@ async def compare(
             stack.enter_context(_held(directory))
             if resumption is None:
                 require_free(directory)
-        for entry, path in zip(entries, paths, strict=True):
+        for group in [entries] if together else [[entry] for entry in entries]:
+            with ExitStack() as tracking:
+                watched = {
+                    id(entry.strategy): (entry, tracking.enter_context(spectator.track(entry.name, len(problems))))
+                    for entry in group
+                }
 
-            def start(_: Strategy, run: RunDirectory, name: str = entry.name) -> None:
-                if not started:
-                    ready()
-                started.add(name)
-                if run.lost:
-                    spectator.note(
-                        f"{name}: the journal does not hold what {run.lost} of the results were made of; they are made "
-                        "again"
-                    )
-                if len(run):
-                    spectator.note(f"{name}: {len(run)} of {len(problems)} results are there already")
+                def start(
+                    strategy: Strategy, run: RunDirectory, watched: dict[int, tuple[Entry, OnResult]] = watched
+                ) -> None:
+                    ready_once()
+                    _tell_what_is_there(run, watched[id(strategy)][0].name, len(problems), spectator)
 
-            with spectator.track(entry.name, len(problems)) as tracker:
-                run = await solve_dataset(
+                def track(
+                    strategy: Strategy, result: ProblemResult, watched: dict[int, tuple[Entry, OnResult]] = watched
+                ) -> None:
+                    watched[id(strategy)][1](strategy, result)
+
+                runs = await solve_dataset(
                     problems,
-                    entry.strategy,
+                    [entry.strategy for entry in group],
                     policy=policy_runtime,
-                    reward=reward_runtime if entry.strategy.scored else None,
-                    run_dir=path,
+                    reward=reward_runtime if any(entry.strategy.scored for entry in group) else None,
+                    run_dir=directory if len(group) == len(entries) else directory / group[0].name,
                     resume=resumption or False,
                     options=options,
-                    on_result=tracker,
+                    on_result=track,
                     on_start=start,
                 )
-            if run.grading_gave_up:
-                spectator.note(
-                    f"{run.grading_gave_up} pairs of answers took too long to compare; they count as different"
-                )
-            if entry.strategy.scored and await to_thread.run_sync(_has_one_step_each, run):
-                spectator.note(
-                    f"no solution has two steps: does the policy write them as the format {format_name!r} expects?"
-                )
-            rows += _rows_of(entry, run, await evaluate(run.results(), grader), options)
+            for entry, run in zip(group, runs, strict=True):
+                if run.grading_gave_up:
+                    spectator.note(
+                        f"{run.grading_gave_up} pairs of answers took too long to compare; they count as different"
+                    )
+                if entry.strategy.scored and await to_thread.run_sync(_has_one_step_each, run):
+                    spectator.note(
+                        f"no solution has two steps: does the policy write them as the format {format_name!r} expects?"
+                    )
+                rows += _rows_of(entry, run, await evaluate(run.results(), grader), options)
     return rows
+
+
+class _Once:
+    """Calls a function the first time that it is called."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
+
+    def __call__(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()
+
+
+def _tell_what_is_there(run: RunDirectory, name: str, problems: int, spectator: Spectator) -> None:
+    if run.lost:
+        spectator.note(
+            f"{name}: the journal does not hold what {run.lost} of the results were made of; they are made again"
+        )
+    if len(run):
+        spectator.note(f"{name}: {len(run)} of {problems} results are there already")
 
 
 @contextmanager

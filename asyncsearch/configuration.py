@@ -35,11 +35,13 @@ _REWARD_TYPES = {"llemma": "reference-head", "mistral": "math-shepherd"}
 class Configuration:
     """What a file says; None and empty where it says nothing.
 
-    ``parameters`` are the strategy's. ``notes`` name the keys that have no meaning here, one line each.
+    ``parameters`` are the strategy's, or shared by several ``strategies``: each of these is a mapping with its name
+    under ``strategy`` and parameters of its own. ``notes`` name the keys that have no meaning here, one line each.
     """
 
     dataset: str | None = None
     strategy: str | None = None
+    strategies: tuple[dict[str, Any], ...] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     policy: str | None = None
     reward: str | None = None
@@ -59,6 +61,8 @@ class Configuration:
         """What this one says, and where it says nothing what ``other`` says."""
         said = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         said = {name: value for name, value in said.items() if value is not None}
+        if self.strategy is not None or self.strategies is not None:  # either takes the place of both
+            other = replace(other, strategy=None, strategies=None)
         notes = (*other.notes, *self.notes)
         return replace(other, **{**said, "parameters": {**other.parameters, **self.parameters}, "notes": notes})
 
@@ -109,6 +113,8 @@ def save_configuration(path: Path, configuration: Configuration) -> None:
     del values["notes"]
     parameters = values.pop("parameters")
     content = {name: value for name, value in values.items() if value is not None} | parameters
+    if configuration.strategies is not None:
+        content["strategies"] = list(configuration.strategies)
     write_whole_file(path, iter([yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()]))
 
 
@@ -149,6 +155,8 @@ def _interpret(content: dict[str, Any]) -> Configuration:
 
 
 def _checked(key: str, value: Any) -> Any:
+    if key == "strategies":
+        return _checked_strategies(value)
     wanted: type | tuple[type, ...] = str
     kind = "a text"
     if key in ("seed", "limit"):
@@ -160,3 +168,12 @@ def _checked(key: str, value: Any) -> Any:
     if key == "limit" and isinstance(value, int) and value < 1:
         raise ConfigurationError(f"limit must be at least 1, not {value}")
     return value
+
+
+def _checked_strategies(value: Any) -> tuple[dict[str, Any], ...]:
+    """Names, or mappings of ``strategy`` and its parameters."""
+    if isinstance(value, list) and value:
+        found = [{"strategy": one} if isinstance(one, str) else one for one in value]
+        if all(isinstance(one, dict) and isinstance(one.get("strategy"), str) for one in found):
+            return tuple(found)
+    raise ConfigurationError("strategies must be a list of names, or of mappings with a name under 'strategy'")

@@ -20,7 +20,7 @@ from asyncsearch.scheduler import SchedulerStatistics
 from asyncsearch.strategies.base import Strategy
 from runtimes.base import Capabilities, ModelSize
 
-__all__ = ["Run", "RunTally", "model_config", "run_paths", "search_config"]
+__all__ = ["Run", "RunTally", "model_config", "run_names", "run_paths", "search_config"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +118,18 @@ def run_paths(strategies: Sequence[Strategy], run_dir: Path | str | None) -> lis
         return [None] * len(strategies)
     if len(strategies) == 1:
         return [Path(run_dir)]
+    return [Path(run_dir) / name for name in run_names(strategies)]
+
+
+def run_names(strategies: Sequence[Strategy]) -> list[str]:
+    """A directory's name for each strategy: its own, and a number where another has it already."""
     seen: Counter[str] = Counter()
-    paths: list[Path | None] = []
+    names: list[str] = []
     for strategy in strategies:
         name = strategy.full_name.replace(":", "-")  # which some file systems do not take
         seen[name] += 1
-        number = "" if seen[name] == 1 else f"-{seen[name]}"
-        paths.append(Path(run_dir) / f"{name}{number}")
-    return paths
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names
 
 
 def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:

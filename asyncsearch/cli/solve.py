@@ -16,10 +16,11 @@ from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.command_file import recall_command, remember_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
-from asyncsearch.comparison import Entry, compare, entries_of, one_entry
+from asyncsearch.comparison import compare
 from asyncsearch.configuration import Configuration, default_configuration, load_configuration
 from asyncsearch.datasets.bundled import BUNDLED
 from asyncsearch.datasets.jsonl import load_problems
+from asyncsearch.entries import Entry, default_entries, entries_of
 from asyncsearch.errors import ConfigurationError, JournalDamaged, ModelGone, StorageError, TooManyFailures
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
@@ -40,8 +41,11 @@ def solve_command(
         typer.Argument(help=f"A file with one JSON problem a line, or a bundled set: {', '.join(BUNDLED)}."),
     ] = None,
     strategy: Annotated[
-        str | None,
-        typer.Option(help=f"One of those that 'asyncsearch strategies' lists. Without it: {_TRIPLE_DEFAULT}."),
+        list[str] | None,
+        typer.Option(
+            help="One of those that 'asyncsearch strategies' lists; may be repeated, and all then share the models' "
+            f"batches. Without it: {_TRIPLE_DEFAULT}."
+        ),
     ] = None,
     width: Annotated[
         int | None,
@@ -130,7 +134,8 @@ def solve_command(
         given = begun
     flags = Configuration(
         dataset=dataset,
-        strategy=strategy,
+        strategy=strategy[0] if strategy and len(strategy) == 1 else None,
+        strategies=tuple({"strategy": name} for name in strategy) if strategy and len(strategy) > 1 else None,
         parameters=_parameters(
             param or [],
             width=width,
@@ -167,15 +172,14 @@ def solve_command(
     )
     if resumption is not None and chosen.out is None:
         raise ConfigurationError("say with --out which run to go on with")
-    if chosen.strategy is None and options.vote != "auto":
+    named = chosen.strategies or (() if chosen.strategy is None else ({"strategy": chosen.strategy},))
+    if not named and options.vote != "auto":
         raise ConfigurationError(
             f"the vote {options.vote!r} is that of one strategy: name it with --strategy; a comparison shows its own "
             "votes, and 'asyncsearch evaluate' all of them"
         )
-    if chosen.strategy is None:
-        entries = entries_of(chosen.parameters, options)
-    else:
-        entries = [one_entry(chosen.strategy, chosen.parameters, options)]
+    shared = chosen.parameters
+    entries = entries_of(named, shared, options) if named else default_entries(shared, options)
     if chosen.dataset is None:
         if resumption is None or out is None:
             raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
@@ -194,7 +198,7 @@ def solve_command(
         if begun is None or extend:
             remember_command(directory, chosen)
 
-    failed = _compare(problems, entries, policy, reward, directory, options, resumption, remember)
+    failed = _compare(problems, entries, policy, reward, directory, options, resumption, bool(named), remember)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -207,6 +211,7 @@ def _compare(
     directory: Path,
     options: SolveOptions,
     resumption: Resumption | None,
+    together: bool,
     remember: Callable[[], None],
 ) -> int:
     """Run the entries, print the table, and return how many searches failed."""
@@ -225,6 +230,7 @@ def _compare(
                     directory=directory,
                     options=options,
                     resumption=resumption,
+                    together=together,
                     spectator=progress,
                     ready=remember,
                 )

@@ -8,13 +8,16 @@ from typing import Any
 
 from asyncsearch.errors import ConfigurationError
 
-__all__ = ["GRADERS", "RUNTIMES", "STRATEGIES", "load_plugin", "plugin_names", "suggestion"]
+__all__ = ["GRADERS", "REWARD_FORMAT_PLUGINS", "RUNTIMES", "STRATEGIES", "load_plugin", "plugin_names", "suggestion"]
 
 STRATEGIES = "asyncsearch.strategies"
 """Entry-point group of `Strategy` subclasses, each under its name."""
 
 RUNTIMES = "asyncsearch.runtimes"
 """Entry-point group of callables that make a runtime from what follows the colon in ``NAME:ADDRESS``."""
+
+REWARD_FORMAT_PLUGINS = "asyncsearch.reward_formats"
+"""Entry-point group of `RewardFormat`, each under its name: how another family of reward models is prompted."""
 
 GRADERS = "asyncsearch.graders"
 """Entry-point group of callables that make a `Grader` from a keyword, ``time_limit`` in seconds."""

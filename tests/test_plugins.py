@@ -11,7 +11,18 @@ import pytest
 
 MODULE = '''
 from dataclasses import dataclass
+import re
 from asyncsearch import SearchContext, Strategy
+from asyncsearch.rewards.format import RewardFormat, words
+from runtimes.base import TokenLabels
+
+PLAIN = RewardFormat(
+    name="plain-prm",
+    opening=(words("{problem}"),),
+    tag=(words("*"),),
+    readout=TokenLabels(good="y", bad="n"),
+    model_name=re.compile("plain"),
+)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stubborn(Strategy):
@@ -34,6 +45,7 @@ def installed(tmp_path: Path) -> dict[str, str]:
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: stubborn\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(
         "[asyncsearch.strategies]\nstubborn = stubborn:Stubborn\nbroken = nowhere_to_be_found:Broken\n"
+        "[asyncsearch.reward_formats]\nplain-prm = stubborn:PLAIN\n"
     )
     return {**os.environ, "PYTHONPATH": str(tmp_path)}
 
@@ -58,3 +70,17 @@ def test_its_parameters_are_known_in_a_configuration_file(installed: dict[str, s
     refused = run(installed, "solve", "arithmetic", "--config", str(config))
     assert refused.returncode == 2
     assert "did you mean 'patience'" in refused.stderr
+
+
+def test_a_package_adds_a_reward_format(installed: dict[str, str]) -> None:
+    """By its name, and by that of a model that it recognises."""
+    code = (
+        "from dataclasses import replace\n"
+        "from asyncsearch.rewards import recognise_reward_format\n"
+        "from runtimes.base import Capabilities\n"
+        "model = Capabilities(model='my-plain-model', honours_seeds=True, aborts=True, largest_batch=1)\n"
+        "for name in ('auto', 'plain-prm'):\n"
+        "    print(recognise_reward_format(name, model).name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=installed, check=True)
+    assert done.stdout.split() == ["plain-prm", "plain-prm"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 
 from asyncsearch.errors import ConfigurationError
+from asyncsearch.plugins import REWARD_FORMAT_PLUGINS, load_plugin, plugin_names
 from asyncsearch.rewards.classifier import CLASSIFIER
 from asyncsearch.rewards.format import RewardFormat
 from asyncsearch.rewards.lines import LINES
@@ -24,7 +26,7 @@ REWARD_FORMATS: Mapping[str, RewardFormat] = MappingProxyType(
         for format in (MATH_SHEPHERD, LINES, REFERENCE_HEAD, RLHFLOW, QWEN_MATH_PRM, SKYWORK, CLASSIFIER)
     }
 )
-"""The known reward formats by name."""
+"""The reward formats that ship, by name; other packages may register more."""
 
 _MOST_HEAD_ROWS = 2
 """A reward head has one row or two; a vocabulary has more."""
@@ -47,7 +49,8 @@ def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardForm
     elif capabilities.reward_format is not None:
         format = reward_format_named(capabilities.reward_format)
     else:
-        recognised = (one for one in REWARD_FORMATS.values() if one.recognises(capabilities))
+        formats = chain(REWARD_FORMATS.values(), map(_plugin, plugin_names(REWARD_FORMAT_PLUGINS)))
+        recognised = (one for one in formats if one.recognises(capabilities))
         found = next(recognised, REFERENCE_HEAD if has_head else None)
         if found is None:
             raise ConfigurationError(
@@ -73,10 +76,19 @@ def reward_format_named(name: str) -> RewardFormat:
     """The reward format of that name.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or its package cannot be imported or registers something else.
     """
-    try:
+    plugins = plugin_names(REWARD_FORMAT_PLUGINS)
+    if name in REWARD_FORMATS:
         return REWARD_FORMATS[name]
-    except KeyError:
-        known = ", ".join(["auto", *REWARD_FORMATS])
-        raise ConfigurationError(f"unknown reward format {name!r}; known formats: {known}") from None
+    if name in plugins:
+        return _plugin(name)
+    known = ", ".join(["auto", *REWARD_FORMATS, *plugins])
+    raise ConfigurationError(f"unknown reward format {name!r}; known formats: {known}")
+
+
+def _plugin(name: str) -> RewardFormat:
+    format = load_plugin(REWARD_FORMAT_PLUGINS, name, "reward format")
+    if not isinstance(format, RewardFormat):
+        raise ConfigurationError(f"reward format {name!r}: what is registered is no RewardFormat")
+    return format

@@ -1,0 +1,1 @@
+"""A strategy, a reward model and a runtime for asyncsearch, from outside of it."""

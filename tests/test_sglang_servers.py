@@ -33,14 +33,17 @@ from asyncsearch import (
     SolveOptions,
     Tree,
     load_problems,
+    make_strategy,
     read_results,
     solve_dataset,
+    strategy_names,
 )
 from asyncsearch.journal import NodeRecords, read_journal
 from asyncsearch.replay import replay
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.rewards.conversion import convert_reward_head
 from asyncsearch.strategies import Strategy
+from asyncsearch.testing import check_runtime
 from runtimes.base import Deliver, GenerateRequest, Prefix, ScoreRequest, TokenLabels
 from runtimes.http import JsonSession
 from runtimes.local import LocalRuntime
@@ -328,6 +331,31 @@ async def test_a_converted_reward_head_scores_as_the_reference_does(two_row_head
         assert outcomes.scored(request).scores == pytest.approx(expected.tolist(), abs=1e-4)
     step = outcomes.scored(deeper)
     assert step.usage.prompt_tokens - step.usage.cached_tokens <= len(tokens.of_segment(deeper.prefix)) + 1
+
+
+async def test_every_strategy_searches_over_two_servers_and_is_replayed(pair: Pair, tmp_path: Path) -> None:
+    """All at once, so that their requests share batches; a server that honours no seeds is replayed all the same."""
+    strategies = [make_strategy(name, {"width": 4}) for name in strategy_names()]
+    runs = await solve_dataset(
+        load_problems("arithmetic", limit=4),
+        strategies,
+        policy=sglang_servers(pair.policy),
+        reward=sglang_servers(pair.reward),
+        run_dir=tmp_path,
+    )
+    for strategy, run in zip(strategies, runs, strict=True):
+        assert (run.solved, run.failed) == (4, 0), strategy.full_name
+        assert run.path is not None
+        assert (await replay(run.path)).differing == (), strategy.full_name
+    assert runs[0].statistics.generate.largest_batch > 16, "more than one strategy alone asks for"
+
+
+@pytest.mark.parametrize("role", ["policy", "reward"])
+async def test_servers_keep_the_contract_of_a_runtime(pair: Pair, role: str) -> None:
+    address = pair.policy if role == "policy" else pair.reward
+    for runtime in (sglang_servers(address), openai_servers(f"{address}/v1")):
+        async with runtime:
+            await check_runtime(runtime, generates=role == "policy", scores=role == "reward", readout=LABELS)
 
 
 async def test_leaving_a_problem_aborts_its_requests(pair: Pair) -> None:

@@ -157,6 +157,26 @@ def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     assert len(list(read_results(tmp_path / "run"))) == 4
 
 
+def test_a_run_in_the_background_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    """Shells have those ignore Ctrl-C; what batch systems send is another thing."""
+    solve = ["bash", "-c", f"trap '' INT; exec {sys.executable} -m asyncsearch solve arithmetic --out run"]
+    with subprocess.Popen(solve, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            give_up = time.monotonic() + 120
+            while not list(tmp_path.glob("run/*/results.jsonl")) and process.poll() is None:
+                assert time.monotonic() < give_up
+                os.sched_yield()
+            process.send_signal(signal.SIGINT)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, errors.decode()
+    assert "interrupted: " in errors.decode()
+    assert "Traceback" not in errors.decode()
+
+
 def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None:
     done = command("replay", "run", "--anytime", cwd=folder)
     assert done.returncode == 0, done.stderr

@@ -218,7 +218,7 @@ def _compare(
     progress: Progress | None = None
     for ending in (signal.SIGTERM, signal.SIGHUP):  # what timeouts, batch systems and closed terminals send
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup asks for
-            signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
+            signal.signal(ending, _interrupt)
     try:
         with open_progress(err) as progress:
             rows = asyncio.run(
@@ -253,6 +253,13 @@ def _compare(
     if progress.failed:
         say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
     return progress.failed
+
+
+def _interrupt(*_: object) -> None:
+    """End as by Ctrl-C, of which a process in the background may have been told to take no notice."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _parameters(named: Sequence[str], **flags: Any) -> dict[str, Any]:

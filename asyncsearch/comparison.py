@@ -20,7 +20,15 @@ from asyncsearch.problem import Problem
 from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.run import Run, search_config
-from asyncsearch.run_directory import CONFIG_FILE, Resumption, RunDirectory, locked, require_fit, require_free
+from asyncsearch.run_directory import (
+    CONFIG_FILE,
+    Resumption,
+    RunDirectory,
+    locked,
+    require_fit,
+    require_free,
+    unwritable,
+)
 from asyncsearch.solve import OnResult, solve_dataset
 from asyncsearch.strategies import Strategy
 from runtimes.base import Runtime
@@ -85,8 +93,8 @@ async def compare(
     ready_once = _Once(ready)
     format_name = options.format if isinstance(options.format, str) else options.format.name
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
-    if len(entries) > 1 and (directory / CONFIG_FILE).exists():
-        raise RunDirectoryError(f"{directory}: holds one run, and no comparison of several; name its strategy")
+    if resumption is not None:
+        _require_same_kind(directory, entries)
     for entry, path in zip(entries, paths, strict=True):  # before the models, which take their time
         require_fit(path, search_config(entry.strategy, options), problems, resumption=resumption)
     async with AsyncExitStack() as stack:
@@ -165,6 +173,19 @@ def _tell_what_is_there(run: RunDirectory, name: str, problems: int, spectator: 
         spectator.note(f"{name}: {len(run)} of {problems} results are there already")
 
 
+def _require_same_kind(directory: Path, entries: Sequence[Entry]) -> None:
+    """Make sure that a directory holds no other runs than those of a comparison, or the one that there is."""
+    if len(entries) > 1 and (directory / CONFIG_FILE).exists():
+        raise RunDirectoryError(f"{directory}: holds one run, and no comparison of several; name its strategy")
+    there = sorted(config.parent.name for config in directory.glob(f"*/{CONFIG_FILE}"))
+    wanted = [entry.name for entry in entries] if len(entries) > 1 else []
+    if not set(there) <= set(wanted):
+        raise RunDirectoryError(
+            f"{directory}: holds a comparison of {', '.join(there)}, and not of {', '.join(e.name for e in entries)}; "
+            "to go on with it, name no strategies or all of them"
+        )
+
+
 @contextmanager
 def _held(directory: Path) -> Iterator[None]:
     """Make a directory that holds several runs, and let nobody else write runs there while the block runs."""
@@ -173,7 +194,7 @@ def _held(directory: Path) -> Iterator[None]:
             directory.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(directory))
         except OSError as error:
-            raise RunDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
+            raise unwritable(directory, error) from error
         yield
 
 

@@ -70,6 +70,11 @@ class Configuration:
         """What it says of a run's `SolveOptions`, by their names."""
         return {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
 
+    @property
+    def named_strategies(self) -> tuple[dict[str, Any], ...]:
+        """The strategies that it names, as ``strategies`` are."""
+        return self.strategies or (() if self.strategy is None else ({"strategy": self.strategy},))
+
 
 def default_configuration() -> Configuration:
     """What holds where nothing is said."""

@@ -12,7 +12,7 @@ from asyncsearch.plugins import suggestion
 from asyncsearch.run import run_names
 from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
 
-__all__ = ["Entry", "default_entries", "entries_of"]
+__all__ = ["Entry", "entries_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,23 @@ class Entry:
     rows: tuple[tuple[str, str], ...]
 
 
-def entries_of(
+def entries_for(
     strategies: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], options: SolveOptions
 ) -> list[Entry]:
     """An entry for each of some strategies, whose name is under ``strategy``, with parameters of its own beside it.
 
-    Each takes those of the ``shared`` parameters that it has.
+    Each takes those of the ``shared`` parameters that it has. Where no strategy is named, what search is worth is
+    shown: greedy decoding, majority and weighted vote of the same samples, and REBASE.
 
     Raises:
         ConfigurationError: a name or a parameter is wrong, nobody has a shared one, or two strategies are the same.
     """
+    return _entries_of(strategies, shared, options) if strategies else _default_entries(shared, options)
+
+
+def _entries_of(
+    strategies: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], options: SolveOptions
+) -> list[Entry]:
     made: list[Strategy] = []
     everybodys: set[str] = set()
     for said in strategies:
@@ -53,14 +60,7 @@ def entries_of(
     return [_entry(strategy, name, options) for strategy, name in zip(made, run_names(made), strict=True)]
 
 
-def default_entries(parameters: Mapping[str, Any], options: SolveOptions) -> list[Entry]:
-    """What search is worth: greedy decoding, majority and weighted vote of the same samples, and REBASE.
-
-    Each takes those of ``parameters`` that it has.
-
-    Raises:
-        ConfigurationError: a parameter is none of these strategies', or its value is wrong.
-    """
+def _default_entries(parameters: Mapping[str, Any], options: SolveOptions) -> list[Entry]:
     known = {**Sampling.parameters(), **Rebase.parameters()}
     for name, value in parameters.items():
         if name not in known:

@@ -33,12 +33,15 @@ _DRAWING = ("temperature", "top_p", "max_tokens", "max_step_tokens")
 class Replay:
     """What a journal gives. ``unfinished`` are the ids of problems of which it does not hold everything.
 
+    The run is of so many ``problems``; those that are neither among the results nor unfinished were not begun.
+
     ``differing`` are the ids of those whose result is another than the one that the run wrote down, or of which the
     journal does not hold everything, or nothing, although there is one.
     """
 
     strategy: Strategy
     options: SolveOptions
+    problems: int
     results: tuple[ProblemResult, ...]
     unfinished: tuple[str, ...]
     differing: tuple[str, ...]
@@ -118,6 +121,7 @@ async def replay(
     return Replay(
         strategy=chosen,
         options=options,
+        problems=config["problems"],
         results=tuple(results),
         unfinished=tuple(unfinished),
         differing=()

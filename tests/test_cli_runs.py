@@ -58,9 +58,17 @@ def test_a_run_is_gone_on_with_by_its_directory_alone(folder: Path, tmp_path_fac
     assert comparison.returncode == 2
     assert "run: holds one run, and no comparison of several" in comparison.stderr
     assert (folder / "run" / "command.yaml").read_bytes() == begun, "how it was begun is not forgotten"
-    unknown = command("solve", "--resume", "--out", "other", cwd=folder)
-    assert unknown.returncode == 2
-    assert "other: holds no run that the command line began" in unknown.stderr
+    (folder / "run" / "command.yaml").unlink()
+    (folder / "empty").mkdir()
+    for out, why in (
+        ("run", "holds no run that the command line began"),
+        ("missing", "does not exist"),
+        ("as.yaml", "is no directory"),
+        ("empty", "holds no run to go on with"),
+    ):
+        unknown = command("solve", "--resume", "--out", out, cwd=folder)
+        assert unknown.returncode == 2
+        assert f"{out}: {why}" in unknown.stderr
 
 
 def test_a_run_that_was_extended_is_gone_on_with_by_its_directory_alone(tmp_path: Path) -> None:
@@ -71,7 +79,7 @@ def test_a_run_that_was_extended_is_gone_on_with_by_its_directory_alone(tmp_path
     (tmp_path / "problems.jsonl").write_bytes(b"\n".join(problems) + b"\n")
     refused = command("solve", "--resume", "--out", "run", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "the dataset has 1 problems more ('extend' adds them)" in refused.stderr
+    assert "the dataset has 1 problem more, which 'extend' would add" in refused.stderr
     extended = command("solve", "--extend", "--out", "run", cwd=tmp_path)
     assert extended.returncode == 0, extended.stderr
     assert command("solve", "--resume", "--out", "run", cwd=tmp_path).returncode == 0
@@ -81,18 +89,33 @@ def test_a_run_that_was_extended_is_gone_on_with_by_its_directory_alone(tmp_path
 def test_check_says_what_is_there(folder: Path) -> None:
     sound = command("check", "run", cwd=folder)
     assert sound.returncode == 0
-    assert "run: sound; 4 results; a journal of 4 problems, 16 generations, 16 scores and 0 failures" in sound.stdout
+    assert (
+        "run: sound; 4 of 4 results; a journal of 4 problems, 16 generations, 16 scores and 0 failures" in sound.stdout
+    )
     journal = folder / "run" / "journal.bin"
     content = journal.read_bytes()
     journal.write_bytes(content[:-5])
     torn = command("check", "run", cwd=folder)
     assert torn.returncode == 1
-    assert "results, of 'arithmetic-" in torn.stderr
-    assert "the journal does not hold everything; --resume solves them again" in torn.stderr
-    (folder / "run" / "results.jsonl").write_bytes(b"")
+    assert "1 of 4 results, that of 'arithmetic-" in torn.stderr
+    assert "for one, are not in the journal to their end, so it was cut off; --resume makes them again" in torn.stderr
+    results = (folder / "run" / "results.jsonl").read_bytes()
+    (folder / "run" / "results.jsonl").write_bytes(b'{"id":')
     killed = command("check", "run", cwd=folder)
     assert killed.returncode == 0
+    assert "0 of 4 results" in killed.stdout
     assert "bytes of a torn one behind them, which --resume cuts off" in killed.stdout
+    assert "the last line of the results is torn" in killed.stdout
+    (folder / "run" / "results.jsonl").write_bytes(results + results.splitlines(keepends=True)[2])
+    for verb in ("check", "evaluate", "replay"):
+        twice = command(verb, "run", cwd=folder)
+        assert twice.returncode == 1
+        assert "results.jsonl, line 5: damaged: a second result of the problem 'arithmetic-" in twice.stderr
+    (folder / "run" / "results.jsonl").unlink()
+    gone = command("check", "run", cwd=folder)
+    assert gone.returncode == 1
+    assert "results.jsonl: is gone; --resume makes it anew from the journal" in gone.stderr
+    (folder / "run" / "results.jsonl").write_bytes(results)
     journal.write_bytes(content[:500] + bytes([content[500] ^ 4]) + content[501:])
     damaged = command("check", "run", cwd=folder)
     assert damaged.returncode == 1
@@ -106,12 +129,15 @@ def test_check_says_what_is_there(folder: Path) -> None:
     another = command("check", "run", cwd=folder)
     assert another.returncode == 1
     assert "is of another run: seed was 0 and is 7" in another.stderr
-    (folder / "run" / "config.json").write_bytes(b"[]")
+    (folder / "run" / "config.json").write_bytes(b"{}")
+    unreadable = command("evaluate", "run", cwd=folder)
+    assert unreadable.returncode == 1
+    assert "config.json: damaged: it holds no configuration of a run" in unreadable.stderr
     shutil.copytree(folder / "run", folder / "other")
     (folder / "other" / "config.json").write_bytes(orjson.dumps(config))
     both = command("check", "run", "other", cwd=folder)
     assert both.returncode == 1
-    assert "config.json: damaged: it holds no configuration" in both.stderr
+    assert "config.json: damaged: it holds no configuration of a run" in both.stderr
     assert "other: sound" in both.stdout, "what is wrong with one is no matter of the other"
     nothing = command("check", "nothing", cwd=folder)
     assert nothing.returncode == 2
@@ -157,8 +183,9 @@ def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     assert len(list(read_results(tmp_path / "run"))) == 4
 
 
-def test_a_run_in_the_background_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    """Shells have those ignore Ctrl-C; what batch systems send is another thing."""
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_in_the_background_ends_when_it_is_told_to(tmp_path: Path, times: int) -> None:
+    """Shells have those ignore Ctrl-C; what batch systems send is another thing. Told twice, it ends on the spot."""
     solve = ["bash", "-c", f"trap '' INT; exec {sys.executable} -m asyncsearch solve arithmetic --out run"]
     with subprocess.Popen(solve, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
@@ -168,13 +195,16 @@ def test_a_run_in_the_background_ends_when_it_is_told_to(tmp_path: Path) -> None
                 os.sched_yield()
             process.send_signal(signal.SIGINT)
             assert process.poll() is None
-            process.send_signal(signal.SIGTERM)
+            for _ in range(times):
+                process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130, errors.decode()
-    assert "interrupted: " in errors.decode()
+    assert times > 1 or "interrupted: " in errors.decode()
     assert "Traceback" not in errors.decode()
+    assert "never awaited" not in errors.decode()
+    assert command("check", "run", cwd=tmp_path).returncode == 0
 
 
 def test_replay_says_what_smaller_budgets_would_have_given(folder: Path) -> None:
@@ -204,6 +234,37 @@ def test_a_disk_that_is_full_stops_the_run_and_loses_nothing(folder: Path, compr
     assert [(one.id, one.candidates) for one in read_results(folder / "full")] == [
         (one.id, one.candidates) for one in whole
     ]
+
+
+def test_a_comparison_is_gone_on_with_as_a_whole(tmp_path: Path) -> None:
+    solve = ("solve", "arithmetic", "--limit", "2", "--width", "2", "--out", "both")
+    strategies = ("--strategy", "sampling", "--strategy", "rebase")
+    assert command(*solve, *strategies, cwd=tmp_path).returncode == 0
+    for others in (("--strategy", "beam", "--strategy", "rebase"), ("--strategy", "rebase")):
+        refused = command(*solve, *others, "--resume", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "both: holds a comparison of rebase, sampling, and not of " in refused.stderr
+    part = command("solve", "--resume", "--out", "both/rebase", cwd=tmp_path)
+    assert part.returncode == 2
+    assert "both/rebase: is part of a comparison; go on with all of it, by --out both" in part.stderr
+    shutil.rmtree(tmp_path / "both" / "rebase")
+    for verb in ("check", "evaluate"):
+        interrupted = command(verb, "both", cwd=tmp_path)
+        assert interrupted.returncode == 0
+        assert "both/rebase: not begun" in interrupted.stdout
+    more = command(*solve, *strategies, "--strategy", "beam", "--resume", cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    assert "sampling: 2 of 2 results are there already" in more.stderr
+    again = command("solve", "--resume", "--out", "both", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "beam: 2 of 2 results are there already" in again.stderr, "what was added is remembered"
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_no_mistake_of_the_user(tmp_path: Path) -> None:
+    full = command(*SOLVE, "--out", "run", cwd=tmp_path, file_limit=0)
+    assert full.returncode == 1
+    assert "run: cannot be written: File too large" in full.stderr
+    assert "--resume" not in full.stderr
 
 
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:

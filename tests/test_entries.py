@@ -9,14 +9,14 @@ from command_line import command
 
 from asyncsearch import ConfigurationError, Rebase, SolveOptions, read_results
 from asyncsearch.configuration import Configuration, load_configuration, save_configuration
-from asyncsearch.entries import entries_of
+from asyncsearch.entries import entries_for
 from asyncsearch.strategies import Mcts
 
 SOLVE = ("solve", "countdown", "--limit", "6", "--width", "6")
 
 
 def test_each_takes_the_shared_parameters_that_it_has() -> None:
-    entries = entries_of(
+    entries = entries_for(
         [{"strategy": "rebase"}, {"strategy": "mcts", "wave": 2}, {"strategy": "early-stop:rebase"}],
         {"width": 8, "exploration": 0.5, "softmax_temperature": 0.3},
         SolveOptions(),
@@ -38,11 +38,11 @@ def test_each_takes_the_shared_parameters_that_it_has() -> None:
 )
 def test_what_is_wrong_is_named(strategies: list[str], shared: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        entries_of([{"strategy": name} for name in strategies], shared, SolveOptions())
+        entries_for([{"strategy": name} for name in strategies], shared, SolveOptions())
 
 
 def test_two_of_a_name_have_directories_of_their_own() -> None:
-    entries = entries_of([{"strategy": "rebase"}, {"strategy": "rebase", "width": 4}], {}, SolveOptions())
+    entries = entries_for([{"strategy": "rebase"}, {"strategy": "rebase", "width": 4}], {}, SolveOptions())
     assert [entry.name for entry in entries] == ["rebase", "rebase-2"]
 
 

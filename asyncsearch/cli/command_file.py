@@ -7,8 +7,7 @@ from pathlib import Path
 
 from asyncsearch.configuration import Configuration, load_configuration, save_configuration
 from asyncsearch.datasets.bundled import BUNDLED
-from asyncsearch.errors import RunDirectoryError
-from asyncsearch.run_directory import COMMAND_FILE
+from asyncsearch.run_directory import COMMAND_FILE, unwritable
 
 __all__ = ["recall_command", "remember_command"]
 
@@ -18,6 +17,7 @@ def remember_command(directory: Path, configuration: Configuration) -> None:
 
     Raises:
         RunDirectoryError: it cannot be written.
+        StorageError: the disk is full, or the like.
     """
     dataset = configuration.dataset
     meant = replace(
@@ -30,7 +30,7 @@ def remember_command(directory: Path, configuration: Configuration) -> None:
     try:
         save_configuration(directory / COMMAND_FILE, meant)
     except OSError as error:
-        raise RunDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
+        raise unwritable(directory, error) from error
 
 
 def recall_command(directory: Path) -> Configuration | None:

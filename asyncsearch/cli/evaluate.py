@@ -14,10 +14,10 @@ from rich.text import Text
 
 from asyncsearch.answers.grader import make_grader
 from asyncsearch.cli.console import out
-from asyncsearch.cli.runs import runs_in
+from asyncsearch.cli.runs import runs_in, unbegun_in
 from asyncsearch.evaluation import Evaluation, evaluate
 from asyncsearch.report.table import accounts_table, evaluation_json, evaluation_table
-from asyncsearch.run_directory import read_config, read_results
+from asyncsearch.run_directory import read_config, read_results, verify_config
 
 __all__ = ["evaluate_command"]
 
@@ -49,11 +49,14 @@ def evaluate_command(
         out.print(accounts_table(found.accounts))
         held = f"at most {found.accounts.peak_tokens:,} tokens held for one problem"
         out.print(f"{counts}; {found.seconds:,.1f} seconds; {held}\n", highlight=False)
+    for run in (unbegun for path in runs for unbegun in unbegun_in(path)):
+        out.print(Text(f"{run}: not begun"))
 
 
 async def _evaluate(paths: Sequence[Path]) -> list[Evaluation]:
     evaluations = []
     for path in paths:
+        verify_config(path)
         config = read_config(path)
         async with make_grader(config["grader"], time_limit=config["grading_seconds"]) as grader:
             evaluations.append(await evaluate(read_results(path), grader))

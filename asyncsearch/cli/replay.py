@@ -59,10 +59,13 @@ def replay_command(
     words = f"{len(found.results)} problems replayed; with {chosen} vote and {found.options.aggregation} scores "
     out.print(Text(f"{words}{found.accuracy.correct} of {found.accuracy.total} right"))
     out.print(accounts_table(evaluation.accounts))
-    if found.unfinished:
-        out.print(Text(f"{len(found.unfinished)} problems are not finished, and left out"))
+    unbegun = found.problems - len(found.results) - len(found.unfinished)
+    if unbegun or found.unfinished:
+        left_out = f"{len(found.unfinished)} that are not finished and {unbegun} that are not begun are left out"
+        out.print(Text(f"of {found.problems} problems {left_out}"))
     if found.differing:
-        say_error(f"{len(found.differing)} results differ from those written down, of {found.differing[0]!r} for one")
+        which = f"{len(found.differing)} of the results that were written down, that of {found.differing[0]!r} for one"
+        say_error(f"{run}: {which}, are not what comes of the journal, or it does not hold them")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

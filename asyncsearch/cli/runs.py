@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asyncsearch.run_directory import CONFIG_FILE, RESULTS_FILE, read_config
+from asyncsearch.cli.command_file import recall_command
+from asyncsearch.configuration import default_configuration
+from asyncsearch.entries import entries_for
+from asyncsearch.options import SolveOptions
+from asyncsearch.run_directory import CONFIG_FILE, read_config
 
-__all__ = ["runs_in"]
+__all__ = ["runs_in", "unbegun_in"]
 
 
 def runs_in(path: Path) -> list[Path]:
@@ -15,11 +19,21 @@ def runs_in(path: Path) -> list[Path]:
     Raises:
         RunDirectoryError: there are none.
     """
-    if path.is_dir() and not (path / CONFIG_FILE).exists():
-        inner = sorted(
-            child.parent for child in path.glob(f"*/{RESULTS_FILE}") if (child.parent / CONFIG_FILE).exists()
-        )
-        if inner:
-            return inner
+    if not (path / CONFIG_FILE).exists() and (inner := sorted(file.parent for file in path.glob(f"*/{CONFIG_FILE}"))):
+        return inner
     read_config(path)
     return [path]
+
+
+def unbegun_in(path: Path) -> list[Path]:
+    """The run directories that a comparison in a directory has not come to yet.
+
+    Raises:
+        ConfigurationError: how it was begun cannot be read.
+    """
+    begun = None if (path / CONFIG_FILE).exists() else recall_command(path)
+    if begun is None:
+        return []
+    options = SolveOptions(**begun.over(default_configuration()).options())
+    runs = [path / entry.name for entry in entries_for(begun.named_strategies, begun.parameters, options)]
+    return [run for run in runs if not (run / CONFIG_FILE).exists()]

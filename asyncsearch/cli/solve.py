@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,20 +14,21 @@ from rich.text import Text
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.command_file import recall_command, remember_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
+from asyncsearch.cli.interrupts import run_until_interrupted
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.comparison import compare
 from asyncsearch.configuration import Configuration, default_configuration, load_configuration
 from asyncsearch.datasets.bundled import BUNDLED
 from asyncsearch.datasets.jsonl import load_problems
-from asyncsearch.entries import Entry, default_entries, entries_of
-from asyncsearch.errors import ConfigurationError, JournalDamaged, ModelGone, StorageError, TooManyFailures
+from asyncsearch.entries import Entry, entries_for
+from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError, StorageError, TooManyFailures
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
 from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
-from asyncsearch.run_directory import COMMAND_FILE, Resumption, require_free
+from asyncsearch.run_directory import COMMAND_FILE, CONFIG_FILE, Resumption, require_free
 
 __all__ = ["solve_command"]
 
@@ -54,12 +54,15 @@ def solve_command(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="The policy: local:DIRECTORY of a Hugging Face model, sglang:URL or openai:URL. "
-            "[default: the bundled one]"
+            help="The policy: local:DIRECTORY of a Hugging Face model, sglang:URL, openai:URL, or "
+            "policy-function:MODULE:NAME of a function. [default: the bundled one]"
         ),
     ] = None,
     reward: Annotated[
-        str | None, typer.Option(help="The process reward model, likewise. [default: the bundled one]")
+        str | None,
+        typer.Option(
+            help="The process reward model, likewise, or reward-function:MODULE:NAME. [default: the bundled one]"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory to write the run to. [default: a new one under runs/]")
@@ -97,9 +100,12 @@ def solve_command(
     grader: Annotated[
         str | None, typer.Option(help="What compares answers: math, countdown or a plug-in's. [default: the dataset's]")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
-    extend: Annotated[bool, typer.Option("--extend", help="Go on, with a dataset that has grown at its end.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Go on, and solve again what failed.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out, as it was begun; or begin it, if it is not there."),
+    ] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Resume with a dataset that has grown at its end.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Resume, and solve again what failed.")] = False,
     max_failures: Annotated[
         float | None, typer.Option(help="Stop when more problems fail: a count, or below 1 a share.", min=0)
     ] = None,
@@ -129,9 +135,8 @@ def solve_command(
         err.print(Text(f"note: {config}: {note}"))
     if out is None and given.out is not None:
         out = Path(given.out)
-    begun = None if resumption is None or out is None else recall_command(out)
-    if config is None and begun is not None:
-        given = begun
+    if config is None and resumption is not None and out is not None:
+        given = recall_command(out) or given
     flags = Configuration(
         dataset=dataset,
         strategy=strategy[0] if strategy and len(strategy) == 1 else None,
@@ -172,33 +177,34 @@ def solve_command(
     )
     if resumption is not None and chosen.out is None:
         raise ConfigurationError("say with --out which run to go on with")
-    named = chosen.strategies or (() if chosen.strategy is None else ({"strategy": chosen.strategy},))
+    named = chosen.named_strategies
     if not named and options.vote != "auto":
         raise ConfigurationError(
             f"the vote {options.vote!r} is that of one strategy: name it with --strategy; a comparison shows its own "
             "votes, and 'asyncsearch evaluate' all of them"
         )
-    shared = chosen.parameters
-    entries = entries_of(named, shared, options) if named else default_entries(shared, options)
+    entries = entries_for(named, chosen.parameters, options)
     if chosen.dataset is None:
         if resumption is None or out is None:
             raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
-        raise ConfigurationError(
-            f"{out}: holds no run that the command line began ({COMMAND_FILE} is not there); to go on with one from "
-            "Python, give its problems and options once more"
-        )
+        raise RunDirectoryError(f"{out}: {_why_nothing_to_resume(out)}")
     problems = load_problems(chosen.dataset, limit=chosen.limit)
     directory = _new_directory(chosen.dataset) if chosen.out is None else Path(chosen.out)
     scored = any(entry.strategy.scored for entry in entries)
     policy, reward = _models(chosen, scored=scored)
     if resumption is None:
         require_free(directory)  # before the models are loaded, and before anything is solved
-
-    def remember() -> None:
-        if begun is None or extend:
-            remember_command(directory, chosen)
-
-    failed = _compare(problems, entries, policy, reward, directory, options, resumption, bool(named), remember)
+    failed = _compare(
+        problems,
+        entries,
+        policy,
+        reward,
+        directory,
+        options,
+        resumption,
+        bool(named),
+        remember=lambda: remember_command(directory, chosen),
+    )
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -216,13 +222,18 @@ def _compare(
 ) -> int:
     """Run the entries, print the table, and return how many searches failed."""
     progress: Progress | None = None
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # what timeouts, batch systems and closed terminals send
-        if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup asks for
-            signal.signal(ending, _interrupt)
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        remember()
+        begun = True
+
     try:
         with open_progress(err) as progress:
-            rows = asyncio.run(
-                compare(
+            rows = run_until_interrupted(
+                partial(
+                    compare,
                     problems,
                     entries,
                     policy=policy,
@@ -232,19 +243,18 @@ def _compare(
                     resumption=resumption,
                     together=together,
                     spectator=progress,
-                    ready=remember,
+                    ready=begin,
                 )
             )
-    except JournalDamaged:  # then there is nothing to go on with
-        raise
     except (KeyboardInterrupt, ModelGone, StorageError, TooManyFailures) as end:
-        done = 0 if progress is None else progress.done
-        kept = f"; what was done is kept in {directory}, add --resume to go on" if directory.exists() else ""
         interrupted = isinstance(end, KeyboardInterrupt)
+        if not (begun or interrupted):
+            raise
         if not interrupted:
             say_error(str(end))
-        words = "interrupted" if interrupted else "stopped"
-        err.print(Text(f"{words}: {done} of {len(problems) * len(entries)} searches were done{kept}"))
+        done = f"{0 if progress is None else progress.done} of {len(problems) * len(entries)} searches were done"
+        kept = f"what was done is kept in {directory}, {_way_on(end)}" if begun else "nothing was begun"
+        err.print(Text(f"{'interrupted' if interrupted else 'stopped'}: {done}; {kept}"), soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED if interrupted else EXIT_SOME_FAILED) from None
     ungraded = sum(problem.answer is None for problem in problems)
     without = f", {ungraded} of them without an answer to grade by" if ungraded else ""
@@ -255,11 +265,27 @@ def _compare(
     return progress.failed
 
 
-def _interrupt(*_: object) -> None:
-    """End as by Ctrl-C, of which a process in the background may have been told to take no notice."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
+def _way_on(end: BaseException) -> str:
+    """How to go on with a run that ended like this."""
+    if isinstance(end, TooManyFailures):
+        return "add --retry-failed to go on and solve again what failed"
+    if isinstance(end, StorageError):
+        return "and --resume goes on once that is mended"
+    return "add --resume to go on"
+
+
+def _why_nothing_to_resume(directory: Path) -> str:
+    """Why a directory alone does not say what to go on with."""
+    if not directory.is_dir():
+        return "is no directory" if directory.exists() else "does not exist"
+    if (directory.parent / COMMAND_FILE).exists():
+        return f"is part of a comparison; go on with all of it, by --out {directory.parent}"
+    if (directory / CONFIG_FILE).exists():
+        return (
+            f"holds no run that the command line began ({COMMAND_FILE} is not there); to go on with one from Python, "
+            "give its problems and options once more"
+        )
+    return "holds no run to go on with"
 
 
 def _parameters(named: Sequence[str], **flags: Any) -> dict[str, Any]:

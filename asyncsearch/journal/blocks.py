@@ -146,7 +146,10 @@ class BlockReader:
         if magic != MAGIC:
             begun = magic.rstrip(b"\0")
             if not MAGIC.startswith(begun) or (begun != magic and not self._is_blank_from(len(magic))):
-                raise JournalError(f"{self._path}, byte 0: this is no journal of a version known here")
+                raise JournalError(
+                    f"{self._path}, byte 0: no journal as this version writes them begins like this: it is damaged, or "
+                    "another version's"
+                )
             self.torn = self._size
             return
         self.end = len(MAGIC)
@@ -181,5 +184,8 @@ class BlockReader:
                 return False
         return True
 
-    def _damaged(self, what: str) -> JournalDamaged:
-        return JournalDamaged(self._path, self.end, f"the {what} of the block there does not match its check")
+    def _damaged(self, what: str) -> JournalError:
+        words = f"the {what} of the block there does not match its check"
+        if self.count == 0:  # it says how the others are to be read
+            return JournalError(f"{self._path}, byte {self.end}: damaged: {words}, and it is the journal's first")
+        return JournalDamaged(self._path, self.end, words)

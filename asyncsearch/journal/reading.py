@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from asyncsearch.errors import JournalDamaged
+from asyncsearch.errors import JournalDamaged, JournalError
 from asyncsearch.journal.blocks import BlockReader
 from asyncsearch.journal.compression import Decompressor
 from asyncsearch.journal.records import (
@@ -136,7 +136,7 @@ class JournalReader:
             try:
                 self.header = unpack_header(payload)
             except ValueError as error:
-                raise JournalDamaged(path, offset, str(error)) from error
+                raise JournalError(f"{path}, byte {offset}: {error}") from error
 
     def __iter__(self) -> Iterator[Record]:
         decompressor = Decompressor(None if self.header is None else self.header.compression)

@@ -49,7 +49,8 @@ def evaluation_table(evaluation: Evaluation, *, title: TextType) -> Table:
     table.add_column("accuracy", justify="right")
     table.add_column("95 % interval", justify="right")
     for method, accuracy in evaluation.accuracies.items():
-        table.add_row(method.vote, method.aggregation or "-", _percent(accuracy.value), _interval(accuracy))
+        cells = (_percent(accuracy.value), _interval(accuracy)) if accuracy.total else ("-", "-")
+        table.add_row(method.vote, method.aggregation or "-", *cells)
     return table
 
 

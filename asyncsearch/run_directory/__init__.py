@@ -3,9 +3,16 @@
 from asyncsearch.run_directory.cutting import cut_journal
 from asyncsearch.run_directory.directory import RunDirectory, open_run_directory
 from asyncsearch.run_directory.fit import Resumption, as_recorded, require_fit, require_free, verify_config
-from asyncsearch.run_directory.layout import COMMAND_FILE, CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE, read_config
+from asyncsearch.run_directory.layout import (
+    COMMAND_FILE,
+    CONFIG_FILE,
+    JOURNAL_FILE,
+    RESULTS_FILE,
+    read_config,
+    unwritable,
+)
 from asyncsearch.run_directory.lock import locked
-from asyncsearch.run_directory.results_file import read_results
+from asyncsearch.run_directory.results_file import has_torn_line, read_results
 
 __all__ = [
     "COMMAND_FILE",
@@ -16,11 +23,13 @@ __all__ = [
     "RunDirectory",
     "as_recorded",
     "cut_journal",
+    "has_torn_line",
     "locked",
     "open_run_directory",
     "read_config",
     "read_results",
     "require_fit",
     "require_free",
+    "unwritable",
     "verify_config",
 ]

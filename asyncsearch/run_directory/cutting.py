@@ -30,16 +30,16 @@ def cut_journal(run: Path) -> Path | None:
     """
     journal = run / JOURNAL_FILE
     try:
-        with locked(run):
-            try:
-                verify_journal(journal)
-            except JournalDamaged as damage:
+        verify_journal(journal)
+    except JournalDamaged as damage:
+        try:
+            with locked(run):
                 kept = _free_name_beside(journal)
                 write_whole_file(kept, _content(journal))
                 os.truncate(journal, damage.offset)
                 return kept
-    except OSError as error:
-        raise JournalError(f"{journal}: cannot be cut: {error.strerror or error}") from error
+        except OSError as error:
+            raise JournalError(f"{journal}: cannot be cut: {error.strerror or error}") from error
     return None
 
 

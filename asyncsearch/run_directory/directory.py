@@ -9,20 +9,19 @@ from typing import Any
 
 import orjson
 
-from asyncsearch.errors import JournalError, RunDirectoryError
+from asyncsearch.errors import JournalError
 from asyncsearch.files import write_whole_file
-from asyncsearch.journal import Journal, SearchJournal
+from asyncsearch.journal import Journal, SearchJournal, read_header
 from asyncsearch.problem import Problem, digest
 from asyncsearch.results import ProblemResult
 from asyncsearch.run_directory.fit import (
-    DATASET,
     Resumption,
     as_recorded,
     require_fit,
     require_free,
     require_journal_of,
 )
-from asyncsearch.run_directory.layout import CONFIG_FILE, JOURNAL_FILE, RESULTS_FILE
+from asyncsearch.run_directory.layout import CONFIG_FILE, DATASET, JOURNAL_FILE, RESULTS_FILE, unwritable
 from asyncsearch.run_directory.lock import locked
 from asyncsearch.run_directory.results_file import ResultsFile
 
@@ -118,12 +117,13 @@ def open_run_directory(
             require_journal_of(path, now)
             write_whole_file(path / CONFIG_FILE, iter([orjson.dumps(now, option=orjson.OPT_INDENT_2), b"\n"]))
         except OSError as error:
-            raise RunDirectoryError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise unwritable(path, error) from error
         results = ResultsFile(path / RESULTS_FILE, {problem.id: at for at, problem in enumerate(problems)})
         stack.callback(results.close)
-        if len(results) and not journal_file.exists():
+        if len(results) and not (journal_file.exists() and read_header(journal_file)):
             raise JournalError(
-                f"{journal_file}: is gone, although there are {len(results)} results; begin anew elsewhere"
+                f"{journal_file}: is gone or empty, although there are {len(results)} results: they can be evaluated, "
+                "but not gone on with; begin anew in another directory"
             )
         journal = stack.enter_context(
             Journal(

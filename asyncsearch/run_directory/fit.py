@@ -14,13 +14,10 @@ from asyncsearch.errors import JournalError, RunDirectoryError
 from asyncsearch.files import UNFINISHED
 from asyncsearch.journal import journaled_problems, read_header
 from asyncsearch.problem import Problem, digest
-from asyncsearch.run_directory.layout import COMMAND_FILE, CONFIG_FILE, JOURNAL_FILE, read_config
+from asyncsearch.run_directory.layout import COMMAND_FILE, CONFIG_FILE, DATASET, JOURNAL_FILE, read_config
 from asyncsearch.run_directory.lock import LOCK_FILE
 
-__all__ = ["DATASET", "Resumption", "as_recorded", "require_fit", "require_free", "require_journal_of", "verify_config"]
-
-DATASET = frozenset({"problems", "problems_digest"})
-"""What the configuration says of the dataset, which may grow."""
+__all__ = ["Resumption", "as_recorded", "require_fit", "require_free", "require_journal_of", "verify_config"]
 
 _MAY_DIFFER = DATASET | {"asyncsearch"}
 """The package's version may change between two sessions of a run; the dataset is compared on its own."""
@@ -56,7 +53,8 @@ def require_fit(
     if digest(problems[:count]) != recorded.get("problems_digest"):
         differences.append(_dataset_difference(path, count, problems))
     elif len(problems) > count and not resumption.extend:
-        differences.append(f"the dataset has {len(problems) - count} problems more ('extend' adds them)")
+        more = len(problems) - count
+        differences.append(f"the dataset has {more} problem{'s' * (more > 1)} more, which 'extend' would add")
     if differences:
         raise RunDirectoryError(f"{path}: holds another run: {'; '.join(differences)}")
 
@@ -112,19 +110,22 @@ def as_recorded(config: Mapping[str, Any]) -> dict[str, Any]:
 def _dataset_difference(path: Path, count: int, problems: Sequence[Problem]) -> str:
     """In which way a dataset is not the one of ``count`` problems that a run is of, in words."""
     if len(problems) < count:
-        return f"the dataset had {count - len(problems)} problems more"
+        return f"the dataset had {count} problems and has {len(problems)}"
     given = {problem.id: problem for problem in problems}
     for problem in journaled_problems(path / JOURNAL_FILE) if (path / JOURNAL_FILE).exists() else ():
         now = given.get(problem.id)
         if now is None:
             return f"the dataset has no problem {problem.id!r} any more"
         if now != problem:
-            return f"in the dataset the {'text' if now.text != problem.text else 'answer'} of {problem.id!r} is another"
+            what = "text" if now.text != problem.text else "answer"
+            return f"the {what} of the problem {problem.id!r} is not the one that it had"
     return f"the dataset was {count} other problems, or in another order"
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two configurations, in words."""
+    if there.get("strategy") != now.get("strategy"):  # then it does not matter what else is another
+        return [f"strategy was {_shown(there.get('strategy'))} and is {_shown(now.get('strategy'))}"]
     there, now = _flat(there), _flat(now)
     may_differ = set(_MAY_DIFFER)
     for role in _MODELS:  # the same weights are the same model, wherever they are; unknown ones go by their name

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from asyncsearch.errors import RunDirectoryError, StorageError
+from asyncsearch.errors import AsyncSearchError, RunDirectoryError, StorageError
 
-__all__ = ["COMMAND_FILE", "CONFIG_FILE", "JOURNAL_FILE", "RESULTS_FILE", "read_config"]
+__all__ = ["COMMAND_FILE", "CONFIG_FILE", "DATASET", "JOURNAL_FILE", "RESULTS_FILE", "read_config", "unwritable"]
 
 CONFIG_FILE = "config.json"
 RESULTS_FILE = "results.jsonl"
 JOURNAL_FILE = "journal.bin"
 COMMAND_FILE = "command.yaml"
+
+DATASET = frozenset({"problems", "problems_digest"})
+"""What the configuration says of the dataset, which may grow."""
+
+_THE_DISKS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors that no other directory on the same disk would spare."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -33,6 +40,12 @@ def read_config(path: Path) -> dict[str, Any]:
         raise StorageError(f"{file}: cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise StorageError(f"{file}: damaged: {error}") from error
-    if not isinstance(config, dict):
-        raise StorageError(f"{file}: damaged: it holds no configuration")
+    if not (isinstance(config, dict) and config.keys() >= DATASET):
+        raise StorageError(f"{file}: damaged: it holds no configuration of a run")
     return config
+
+
+def unwritable(path: Path, error: OSError) -> AsyncSearchError:
+    """The error of a directory that cannot be written: whoever named it is to blame, or the disk is."""
+    kind = StorageError if error.errno in _THE_DISKS else RunDirectoryError
+    return kind(f"{path}: cannot be written: {error.strerror or error}")

@@ -23,6 +23,7 @@ def locked(directory: Path) -> Iterator[None]:
 
     Raises:
         RunDirectoryError: another process holds it; the message names its id.
+        OSError: it cannot be written to.
     """
     lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -30,7 +31,8 @@ def locked(directory: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(lock, 100).decode("ascii", "replace").strip()
-            raise RunDirectoryError(f"{directory}: is in use by another process, {holder}") from None
+            which = f", {holder}" if holder else ""
+            raise RunDirectoryError(f"{directory}: is in use by another process{which}") from None
         os.ftruncate(lock, 0)
         os.write(lock, f"{os.getpid()}\n".encode())
         yield

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from asyncsearch.errors import RunDirectoryError, StorageError
+from asyncsearch.errors import StorageError
 from asyncsearch.files import require_linked, write_whole_file
 from asyncsearch.results import ProblemResult
-from asyncsearch.run_directory.layout import RESULTS_FILE
+from asyncsearch.run_directory.layout import RESULTS_FILE, read_config
 
-__all__ = ["ResultsFile", "read_results"]
+__all__ = ["ResultsFile", "has_torn_line", "read_results"]
+
+_REMEDY = "remove the file, and --resume makes it anew from the journal"
 
 
 def read_results(path: Path) -> Iterator[ProblemResult]:
@@ -25,11 +28,29 @@ def read_results(path: Path) -> Iterator[ProblemResult]:
         RunDirectoryError: the path is not a run directory.
         StorageError: the results cannot be read, or a line is damaged; the message names it.
     """
+    file = path / RESULTS_FILE
     try:
-        for _, result in _read_lines(path / RESULTS_FILE):
+        for _, result in _read_lines(file):
             yield result
     except FileNotFoundError:
-        raise RunDirectoryError(f"{path}: not a run directory, it has no {RESULTS_FILE}") from None
+        read_config(path)
+        raise StorageError(f"{file}: is gone; --resume makes it anew from the journal") from None
+
+
+def has_torn_line(path: Path) -> bool:
+    """Whether the results in a run's directory end in a line that is not whole, which `read_results` passes over.
+
+    Raises:
+        StorageError: they cannot be read.
+    """
+    file = path / RESULTS_FILE
+    try:
+        with file.open("rb") as results:
+            size = results.seek(0, os.SEEK_END)
+            results.seek(max(size - 1, 0))
+            return results.read() not in (b"", b"\n")
+    except OSError as error:
+        raise StorageError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 class ResultsFile:
@@ -194,6 +215,7 @@ def _read_lines(file: Path) -> Iterator[tuple[_Slice, ProblemResult]]:
         StorageError: it cannot be read, or a line is damaged.
     """
     offset = 0
+    seen: set[str] = set()
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -202,7 +224,11 @@ def _read_lines(file: Path) -> Iterator[tuple[_Slice, ProblemResult]]:
                 try:
                     result = ProblemResult.from_json(line)
                 except ValueError as error:
-                    raise StorageError(f"{file}, line {number}: damaged: {error}") from error
+                    raise StorageError(f"{file}, line {number}: damaged: {error}; {_REMEDY}") from error
+                if result.id in seen:
+                    what = f"a second result of the problem {result.id!r}"
+                    raise StorageError(f"{file}, line {number}: damaged: {what}; {_REMEDY}")
+                seen.add(result.id)
                 yield _Slice(offset, len(line)), result
                 offset += len(line)
     except FileNotFoundError:

@@ -259,14 +259,16 @@ class SearchContext:
                     node, [self._child_of(node, first + draw) for draw in range(self._speculation.draws)]
                 )
 
-        for node in recorded:
-            await look_at(node)
-        if recorded:
-            await checkpoint()  # if one of them has ended the search, nothing more is asked for
-        async with anyio.create_task_group() as growing:
-            for node in waiting:
-                growing.start_soon(settle, node)
-        self.tree.note_peak(nodes)
+        try:
+            for node in recorded:
+                await look_at(node)
+            if recorded:
+                await checkpoint()  # if one of them has ended the search, nothing more is asked for
+            async with anyio.create_task_group() as growing:
+                for node in waiting:
+                    growing.start_soon(settle, node)
+        finally:  # a search that is ended by what it has found had its tree in memory all the same
+            self.tree.note_peak(nodes)
 
     def _is_recorded(self, node: Node, whole_solution: bool) -> bool:
         """Whether all that has become of a pending node is recorded, so that growing it waits for nobody."""

@@ -96,8 +96,10 @@ class GradingError(AsyncSearchError):
     """The process that compares answers cannot be started."""
 
 
-def first_cause(error: BaseException) -> BaseException:
-    """The first error inside nested groups: one is enough to say what went wrong."""
+def first_cause(error: BaseException, *kinds: type[BaseException]) -> BaseException:
+    """The first error inside nested groups, of these kinds if there is one: it is enough to say what went wrong."""
+    if isinstance(error, BaseExceptionGroup) and kinds:
+        error = error.subgroup(kinds) or error
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -84,7 +84,6 @@ async def replay(
     verify_config(run)
     config = read_config(run)
     chosen = strategy if isinstance(strategy, Strategy) else _strategy_of(config, strategy, parameters or {})
-    varied = (chosen.full_name, as_recorded(chosen.to_parameters())) != (config["strategy"], config["parameters"])
     _require_drawn_alike(run, config, chosen)
     options = SolveOptions(
         seed=config["seed"],
@@ -93,6 +92,9 @@ async def replay(
         grader=config["grader"],
         grading_seconds=config["grading_seconds"],
     )
+    varied = (chosen.full_name, as_recorded(chosen.to_parameters())) != (config["strategy"], config["parameters"])
+    if (options.vote_for(chosen), options.aggregation) != (config["vote"], config["aggregation"]):
+        varied |= not chosen.every_leaf_votes  # it may have looked at the vote to tell which do
     written = {result.id: result for result in read_results(run)}  # first: a run that goes on has them journaled
     results: list[ProblemResult] = []
     unfinished: list[str] = []
@@ -115,8 +117,8 @@ async def replay(
     missing = [problem for problem in written if problem not in replayed]
     if varied and missing:
         raise RunDirectoryError(
-            f"{run}: its journal does not hold what {chosen.full_name} takes with these parameters: of {len(missing)} "
-            f"problems draws are missing, of {missing[0]!r} for one"
+            f"{run}: its journal does not hold what {chosen.full_name} takes like this: of {len(missing)} problems "
+            f"draws are missing, of {missing[0]!r} for one"
         )
     return Replay(
         strategy=chosen,
@@ -155,21 +157,34 @@ def _require_drawn_alike(run: Path, config: Mapping[str, Any], strategy: Strateg
 async def replay_anytime(run: Path, *, vote: str | None = None, aggregation: str | None = None) -> list[Replay]:
     """What the run would have given at each smaller budget: replays at width 1, 2, 4 and so on up to its own.
 
-    A score that several draws share was paid for by the one that asked first, in the whole run: so a smaller budget's
-    reward tokens are near those of a run of its own, and not the same.
+    All are of the same problems: those of which the journal holds everything. A score that several draws share was
+    paid for by the one that asked first, in the whole run: so a smaller budget's reward tokens are near those of a run
+    of its own, and not the same.
 
     Raises:
         ConfigurationError: a prefix of such a run is no run.
-        RunDirectoryError: as `replay`.
+        RunDirectoryError: as `replay`; StorageError likewise.
     """
+    verify_config(run)
     recorded = read_config(run)
     strategy = make_strategy(recorded["strategy"], recorded["parameters"])
     if not strategy.anytime:
         raise ConfigurationError(
             f"{run}: the first draws of {strategy.name} are no run of a smaller width; run it at each width instead"
         )
-    widths = [*takewhile(lambda width: width < strategy.width, (1 << power for power in count())), strategy.width]
-    return [await replay(run, parameters={"width": width}, vote=vote, aggregation=aggregation) for width in widths]
+    whole = await replay(run, vote=vote, aggregation=aggregation)
+    finished = {result.id for result in whole.results}
+    replays: list[Replay] = []
+    for width in takewhile(lambda width: width < strategy.width, (1 << power for power in count())):
+        narrow = await replay(run, parameters={"width": width}, vote=vote, aggregation=aggregation)
+        replays.append(
+            replace(
+                narrow,
+                results=tuple(result for result in narrow.results if result.id in finished),
+                unfinished=whole.unfinished,
+            )
+        )
+    return [*replays, whole]
 
 
 def _size(recorded: Mapping[str, int] | None) -> ModelSize | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
+import msgspec
 import orjson
 
-from asyncsearch.accounting import Accounts, ModelAccount
+from asyncsearch.accounting import Accounts
 
 __all__ = ["Candidate", "ProblemResult"]
 
@@ -64,15 +64,7 @@ class ProblemResult:
         Raises:
             ValueError: it is not such a line.
         """
-        try:
-            record: dict[str, Any] = orjson.loads(line)
-            record["candidates"] = tuple(
-                Candidate(**{**candidate, "step_scores": tuple(candidate["step_scores"])})
-                for candidate in record["candidates"]
-            )
-            accounts = record["accounts"]
-            models = {role: ModelAccount(**accounts[role]) for role in ("policy", "reward")}
-            record["accounts"] = Accounts(**{**accounts, **models})
-            return cls(**record)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a result: {error}") from error
+        return _FROM_JSON.decode(line)
+
+
+_FROM_JSON = msgspec.json.Decoder(ProblemResult)

@@ -28,7 +28,8 @@ class Run:
     """One strategy over one dataset, done.
 
     ``solved`` problems have a result, ``failed`` ones an error; ``correct`` of ``graded`` were right. ``seconds`` is
-    wall time until the last result, over all sessions of the run. ``grading_gave_up`` pairs of answers, of all runs
+    wall time until the last result, over all sessions of the run but for what they did after their last results.
+    ``grading_gave_up`` pairs of answers, of all runs
     that share this call, took too long to compare and count as different. ``results`` iterates over the run directory
     where there is one, so that it can be larger than memory.
     """

@@ -68,7 +68,7 @@ class ProblemSearch:
             try:
                 await strategy.search(context)
             except Exception as raised:
-                cause = first_cause(raised)
+                cause = first_cause(raised, JournalError, RuntimeGone)
                 if isinstance(cause, JournalError):
                     raise cause from raised
                 if isinstance(cause, RuntimeGone):

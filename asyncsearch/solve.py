@@ -10,7 +10,7 @@ from typing import overload
 
 import anyio
 
-from asyncsearch.errors import ConfigurationError, DatasetError, first_cause
+from asyncsearch.errors import ConfigurationError, DatasetError, ModelGone, StorageError, first_cause
 from asyncsearch.format import Format, format_named
 from asyncsearch.models import open_runtime, size_of
 from asyncsearch.options import SolveOptions
@@ -110,7 +110,7 @@ async def solve_dataset(
     try:
         runs = await _solve_all(chosen, strategies, policy, reward, paths, resumption, options, on_result, on_start)
     except BaseExceptionGroup as group:
-        raise first_cause(group) from None
+        raise first_cause(group, KeyboardInterrupt, StorageError, ModelGone) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
 
 

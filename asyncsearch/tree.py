@@ -140,10 +140,12 @@ class Tree:
         return (node for node in self.nodes() if node.is_leaf)
 
     def note_peak(self, children: Iterable[Node]) -> None:
-        """Note what had to be held for these nodes, which were grown at the same time."""
+        """Note what had to be held for those of these nodes that are settled, which were grown at the same time."""
         held: set[Node] = set()
         tokens = prompt = 0
         for child in children:
+            if child.state is NodeState.PENDING:
+                continue
             node = child
             while node.parent is not None and node not in held:
                 held.add(node)

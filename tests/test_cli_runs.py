@@ -115,7 +115,11 @@ def test_check_says_what_is_there(folder: Path) -> None:
     gone = command("check", "run", cwd=folder)
     assert gone.returncode == 1
     assert "results.jsonl: is gone; --resume makes it anew from the journal" in gone.stderr
-    (folder / "run" / "results.jsonl").write_bytes(results)
+
+
+def test_what_is_damaged_is_refused_and_no_matter_of_another_run(folder: Path) -> None:
+    journal = folder / "run" / "journal.bin"
+    content = journal.read_bytes()
     journal.write_bytes(content[:500] + bytes([content[500] ^ 4]) + content[501:])
     damaged = command("check", "run", cwd=folder)
     assert damaged.returncode == 1
@@ -133,6 +137,12 @@ def test_check_says_what_is_there(folder: Path) -> None:
     unreadable = command("evaluate", "run", cwd=folder)
     assert unreadable.returncode == 1
     assert "config.json: damaged: it holds no configuration of a run" in unreadable.stderr
+    (folder / "run" / "config.json").write_bytes(orjson.dumps({**config, "parameters": None}))
+    for verb in ("check", "evaluate", "replay"):
+        typed = command(verb, "run", cwd=folder)
+        assert typed.returncode == 1
+        assert "config.json: damaged: parameters cannot be null" in typed.stderr
+    (folder / "run" / "config.json").write_bytes(b"{}")
     shutil.copytree(folder / "run", folder / "other")
     (folder / "other" / "config.json").write_bytes(orjson.dumps(config))
     both = command("check", "run", "other", cwd=folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -208,6 +209,27 @@ def test_a_block_that_is_missing_or_in_another_place_is_refused(
 # Whole runs.
 
 
+def test_nothing_is_written_behind_what_an_interrupt_has_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+
+    def interrupted(file: int, content: bytes, offset: int) -> int:
+        write(file, content[:7], offset)
+        raise KeyboardInterrupt
+
+    writer = BlockWriter(tmp_path / "journal.bin", end=0)
+    writer.append(b"first")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.append(b"second")
+    with pytest.raises(JournalError, match="writing to it was interrupted"):
+        writer.append(b"third")
+    writer.close()
+    assert read_blocks(tmp_path / "journal.bin")[0] == [b"first"]
+
+
 def problems(count: int) -> list[Problem]:
     return [Problem(id=f"p{number}", text=f"problem {number}", answer=str(number % 5)) for number in range(count)]
 
@@ -358,7 +380,11 @@ def test_a_run_of_another_dataset_is_not_gone_on_with_and_the_first_difference_i
     problems = [Problem(id=f"p{number}", text=f"problem {number}", answer=str(number % 5)) for number in range(3)]
     others = {
         "the dataset has no problem 'p1' any more": [problems[0], replace(problems[1], id="q1"), problems[2]],
-        "the text of the problem 'p1' is not the one that it had": [problems[0], replace(problems[1], text="?"), problems[2]],
+        "the text of the problem 'p1' is not the one that it had": [
+            problems[0],
+            replace(problems[1], text="?"),
+            problems[2],
+        ],
         "the answer of the problem 'p2' is not the one that it had": [*problems[:2], replace(problems[2], answer="9")],
         "was 3 other problems, or in another order": problems[::-1],
     }
@@ -721,6 +747,25 @@ def test_a_run_with_a_reward_function_is_gone_on_with(tmp_path: Path) -> None:
     solve()
     assert told(tmp_path / "run") == whole
     assert verify_journal(journal).ended == {"p0", "p1", "p2"}
+
+
+def test_what_stands_before_a_second_try_is_kept_where_its_end_is_lost(tmp_path: Path) -> None:
+    class Unscored(Counted):
+        async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+            for request in requests:
+                deliver(request, RequestRejected("no", request=request))
+
+    path = tmp_path / "run"
+    assert run(path, Unscored(), count=1).failed == 1
+    assert run(path, Counted(), count=1, resume=Resumption(retry_failed=True)).solved == 1
+    whole = told(path)
+    with BlockReader(path / "journal.bin") as blocks:
+        last = [offset for offset, _ in blocks][-1]
+    (path / "journal.bin").write_bytes((path / "journal.bin").read_bytes()[:last])
+    again = Counted()
+    assert run(path, again, count=1, resume=True).solved == 1
+    assert not again.draws
+    assert told(path) == whole
 
 
 def test_what_failed_in_a_search_that_was_interrupted_is_tried_again_where_that_is_asked_for(tmp_path: Path) -> None:

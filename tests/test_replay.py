@@ -78,16 +78,22 @@ def test_a_replay_is_the_run(tmp_path: Path, strategy: Strategy) -> None:
         )
 
 
-def test_what_a_search_gave_up_by_itself_is_replayed_too(tmp_path: Path) -> None:
-    done = run(tmp_path / "run", make_strategy("early-stop:rebase", {"width": 16, "confidence": 0.8}))
-    assert done.accounts.policy.aborted_tokens > 0
+@pytest.mark.parametrize("aborts", [True, False])
+def test_what_a_search_gave_up_by_itself_is_replayed_too(tmp_path: Path, aborts: bool) -> None:
+    strategy = make_strategy("early-stop:rebase", {"width": 16, "confidence": 0.8})
+    done = run(tmp_path / "run", strategy, runtime=SimulatedRuntime(aborts=aborts))
+    assert not aborts or done.accounts.policy.aborted_tokens > 0
+    assert all(result.accounts.peak_tokens for result in done.results())
+    assert run_virtual(lambda: replay(tmp_path / "run")).differing == ()
     again = run_virtual(lambda: replay(tmp_path / "run")).accounts
     assert again.without_times() == done.accounts.without_times()
 
 
-def test_what_was_drawn_ahead_in_vain_is_replayed_too(tmp_path: Path) -> None:
-    done = run(tmp_path / "run", make_strategy("speculative:rebase", {"width": 16}))
-    assert done.accounts.policy.speculated_tokens > 0
+@pytest.mark.parametrize("aborts", [True, False])
+def test_what_was_drawn_ahead_in_vain_is_replayed_too(tmp_path: Path, aborts: bool) -> None:
+    runtime = SimulatedRuntime(aborts=aborts)
+    done = run(tmp_path / "run", make_strategy("speculative:rebase", {"width": 16}), runtime=runtime)
+    assert not aborts or done.accounts.policy.speculated_tokens > 0
     again = run_virtual(lambda: replay(tmp_path / "run")).accounts
     assert again.without_times() == done.accounts.without_times()
 
@@ -167,6 +173,23 @@ def test_other_votes_are_put_to_the_same_candidates(sampled: Path) -> None:
     assert [result.candidates for result in same.results] == [result.candidates for result in other.results]
     assert answers(same) != answers(other)
     assert other.differing == (), "another vote is no difference"
+
+
+def test_a_search_that_looks_at_the_vote_is_another_one_with_another_vote(tmp_path: Path) -> None:
+    run(tmp_path / "run", make_strategy("early-stop:sampling", {"width": 16, "confidence": 0.7}))
+    assert run_virtual(lambda: replay(tmp_path / "run", vote="weighted")).differing == (), "that is its own"
+    with pytest.raises(RunDirectoryError, match="does not hold what early-stop:sampling takes like this"):
+        run_virtual(lambda: replay(tmp_path / "run", vote="best-of-n"))  # which is decided by the last leaf alone
+
+
+def test_every_budget_is_of_the_problems_that_are_finished_at_the_whole(sampled: Path) -> None:
+    journal = sampled / "journal.bin"
+    journal.write_bytes(journal.read_bytes()[:-200])
+    lines = (sampled / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (sampled / "results.jsonl").write_bytes(b"".join(lines[:5]))
+    found = run_virtual(lambda: replay_anytime(sampled))
+    assert found[-1].unfinished
+    assert len({(tuple(result.id for result in one.results), one.unfinished) for one in found}) == 1
 
 
 def test_what_was_not_finished_is_told(sampled: Path) -> None:

@@ -352,7 +352,7 @@ def test_thousands_of_problems_in_one_process_and_no_tree_outlives_its_problem(t
         runtime = SimulatedRuntime(server=ServerModel(shortest=2, longest=4))
         return await solve_dataset(
             problems(2000),
-            Rebase(width=16),
+            Rebase(width=4),
             policy=runtime,
             reward=runtime,
             run_dir=tmp_path / "run",

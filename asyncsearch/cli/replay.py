@@ -50,6 +50,7 @@ def replay_command(
             raise ConfigurationError("--anytime goes over the widths of the run itself; leave strategy and parameters")
         replays = asyncio.run(replay_anytime(run, vote=vote, aggregation=aggregation))
         out.print(anytime_table(replays, title=Text(f"{run}: {replays[-1].strategy.name} at each width")))
+        _tell_what_is_amiss(run, replays[-1])
         return
     found, evaluation = asyncio.run(
         _replay(run, strategy=strategy, parameters=parameters, vote=vote, aggregation=aggregation)
@@ -59,6 +60,10 @@ def replay_command(
     words = f"{len(found.results)} problems replayed; with {chosen} vote and {found.options.aggregation} scores "
     out.print(Text(f"{words}{found.accuracy.correct} of {found.accuracy.total} right"))
     out.print(accounts_table(evaluation.accounts))
+    _tell_what_is_amiss(run, found)
+
+
+def _tell_what_is_amiss(run: Path, found: Replay) -> None:
     unbegun = found.problems - len(found.results) - len(found.unfinished)
     if unbegun or found.unfinished:
         left_out = f"{len(found.unfinished)} that are not finished and {unbegun} that are not begun are left out"

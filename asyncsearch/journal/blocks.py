@@ -105,6 +105,9 @@ class BlockWriter:
             with suppress(OSError):  # what is torn at the end, the next reader cuts off
                 os.ftruncate(self._file, self._end)
             raise failure from error
+        except BaseException:  # an interrupt: nobody knows how far it came, so nothing may follow
+            self._failure = JournalError(f"{self._path}: writing to it was interrupted")
+            raise
         self._end += len(content)
 
     def _failed(self, error: OSError) -> JournalError:

@@ -16,7 +16,7 @@ from anyio import to_thread
 from asyncsearch.errors import JournalError
 from asyncsearch.journal.blocks import BlockWriter
 from asyncsearch.journal.compression import Compressor
-from asyncsearch.journal.reading import NodeRecords, Nodes, SearchRecords, collect, open_journal
+from asyncsearch.journal.reading import NodeRecords, Nodes, SearchRecords, collect, open_journal, verify_journal
 from asyncsearch.journal.records import (
     Header,
     Row,
@@ -125,6 +125,8 @@ class Journal:
         header: Header | None = None
         end = 0
         if path.exists():
+            # Only those that ended for good: what was retried since then may not have.
+            unwanted = verify_journal(path).ended.intersection(unwanted) if unwanted else ()
             with open_journal(path) as reader:
                 self._searches = collect(reader, unwanted=unwanted)
                 header, end = reader.header, reader.blocks.end
@@ -164,6 +166,8 @@ class Journal:
     def retry(self, problems: Collection[str]) -> None:
         """Have the failures that are recorded of the searches for problems, by their ids, count no more.
 
+        Unless ``durability`` is None the disk has taken that when this returns.
+
         Raises:
             JournalError: it cannot be written.
         """
@@ -174,6 +178,8 @@ class Journal:
                 rows.append(retried_row(number))
         if rows:
             self._write(rows)
+            if self._durability is not None:
+                self._writer.sync()
 
     def search(self, problem: Problem) -> SearchJournal:
         """The part about the search for a problem; what is known of it is handed over for good.
@@ -219,6 +225,9 @@ class Journal:
         except (TypeError, ValueError) as error:
             self._failure = JournalError(f"{self._path}: cannot be written: a record holds what is no text: {error}")
             raise self._failure from error
+        except BaseException:  # an interrupt: what is compressed next would build on a block that may not be there
+            self._failure = JournalError(f"{self._path}: writing to it was interrupted")
+            raise
         self._unsynced.set()
 
     async def keep_synced(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from asyncsearch.errors import JournalError
-from asyncsearch.files import write_whole_file
+from asyncsearch.files import sync_directory, write_whole_file
 from asyncsearch.journal import Journal, SearchJournal, read_header
 from asyncsearch.problem import Problem, digest
 from asyncsearch.results import ProblemResult
@@ -112,10 +112,12 @@ def open_run_directory(
     with ExitStack() as stack:
         try:
             path.mkdir(parents=True, exist_ok=True)
+            sync_directory(path.parent)
             stack.enter_context(locked(path))
             require_fit(path, now, problems, resumption=resumption)
             require_journal_of(path, now)
-            write_whole_file(path / CONFIG_FILE, iter([orjson.dumps(now, option=orjson.OPT_INDENT_2), b"\n"]))
+            if not (path / CONFIG_FILE).exists():
+                _write_config(path, now)
         except OSError as error:
             raise unwritable(path, error) from error
         results = ResultsFile(path / RESULTS_FILE, {problem.id: at for at, problem in enumerate(problems)})
@@ -135,8 +137,16 @@ def open_run_directory(
             )
         )
         _require_recorded(journal_file, journal, problems)
+        try:
+            _write_config(path, now)  # it may have been extended, by what all else has borne out
+        except OSError as error:
+            raise unwritable(path, error) from error
         lost = _reconcile(journal, results, retry_failed=resumption is not None and resumption.retry_failed)
         yield RunDirectory(path, journal, results, lost=lost)
+
+
+def _write_config(path: Path, config: Mapping[str, Any]) -> None:
+    write_whole_file(path / CONFIG_FILE, iter([orjson.dumps(config, option=orjson.OPT_INDENT_2), b"\n"]))
 
 
 def _require_recorded(path: Path, journal: Journal, problems: Sequence[Problem]) -> None:

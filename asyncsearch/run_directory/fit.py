@@ -49,8 +49,8 @@ def require_fit(
         return
     recorded, now = read_config(path), as_recorded(config)
     differences = _differences({name: value for name, value in recorded.items() if name in now}, now)
-    count = int(recorded.get("problems", 0))
-    if digest(problems[:count]) != recorded.get("problems_digest"):
+    count = int(recorded["problems"])
+    if digest(problems[:count]) != recorded["problems_digest"]:
         differences.append(_dataset_difference(path, count, problems))
     elif len(problems) > count and not resumption.extend:
         more = len(problems) - count

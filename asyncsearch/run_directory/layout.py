@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import orjson
@@ -19,6 +20,23 @@ COMMAND_FILE = "command.yaml"
 
 DATASET = frozenset({"problems", "problems_digest"})
 """What the configuration says of the dataset, which may grow."""
+
+_KINDS: dict[str, type | UnionType] = {
+    "problems": int,
+    "problems_digest": str,
+    "strategy": str,
+    "parameters": dict,
+    "seed": int,
+    "vote": str,
+    "aggregation": str,
+    "grader": str,
+    "grading_seconds": int | float,
+    "format": dict,
+    "reward_format": str | None,
+    "policy_size": dict | None,
+    "reward_size": dict | None,
+}
+"""What a configuration has, of which kind."""
 
 _THE_DISKS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors that no other directory on the same disk would spare."""
@@ -40,8 +58,11 @@ def read_config(path: Path) -> dict[str, Any]:
         raise StorageError(f"{file}: cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:
         raise StorageError(f"{file}: damaged: {error}") from error
-    if not (isinstance(config, dict) and config.keys() >= DATASET):
+    if not (isinstance(config, dict) and config.keys() >= _KINDS.keys()):
         raise StorageError(f"{file}: damaged: it holds no configuration of a run")
+    for name, kind in _KINDS.items():
+        if not isinstance(config[name], kind):
+            raise StorageError(f"{file}: damaged: {name} cannot be {orjson.dumps(config[name]).decode()}")
     return config
 
 

@@ -336,5 +336,7 @@ class Lane(Generic[RequestT, ResultT]):
             if self._aborts:
                 with anyio.move_on_after(_ABORT_SECONDS, shield=True):
                     await entry.landed.wait()
+            # What the runtime says later comes too late: by then its cost is written down.
+            entry.cost = Cost()
         elif not entry.future.cancelled() and entry.future.exception() is None:
             entry.cost.aborted = self._wasted(entry.cost.aborted, entry.future.result().usage)

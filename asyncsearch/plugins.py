@@ -22,6 +22,9 @@ REWARD_FORMAT_PLUGINS = "asyncsearch.reward_formats"
 GRADERS = "asyncsearch.graders"
 """Entry-point group of callables that make a `Grader` from a keyword, ``time_limit`` in seconds."""
 
+_MOST_SHOWN = 20
+"""Names in a message."""
+
 
 def plugin_names(group: str) -> list[str]:
     """The names registered in a group, in alphabetical order."""
@@ -31,7 +34,10 @@ def plugin_names(group: str) -> list[str]:
 def suggestion(name: str, known: list[str]) -> str:
     """What to say of a name that is not known: the nearest one, or all."""
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
+    return f"known are {', '.join(known[:_MOST_SHOWN])}{more}"
 
 
 def load_plugin(group: str, name: str, kind: str) -> Any:

@@ -55,6 +55,7 @@ from asyncsearch.journal.records import (
     scored_row,
     unpack,
 )
+from asyncsearch.replay import replay
 from asyncsearch.run_directory import cut_journal, locked
 from asyncsearch.scheduler import Cost
 from runtimes.base import (
@@ -333,6 +334,8 @@ def goes_on_where_it_was(folder: Path, strategy: Strategy, moment: int) -> None:
     )
     assert sum(whole.scored.values()) == paid + sum(resumed.scored.values()), "and none is scored twice"
     assert recorded_in(folder / "killed") == recorded_in(folder / "whole")
+    replayed = run_virtual(lambda: replay(folder / "killed"))
+    assert (len(replayed.results), replayed.unfinished, replayed.differing) == (len(problems(8)), (), ())
 
 
 def recorded_in(path: Path) -> dict[tuple[str, tuple[int, ...]], tuple[str, tuple[float, ...]]]:

@@ -251,7 +251,8 @@ def _compare(
         if not (begun or interrupted):
             raise
         if not interrupted:
-            say_error(str(end))
+            first = f"; the first: {progress.first_error}" if progress is not None and progress.first_error else ""
+            say_error(f"{end}{first if isinstance(end, TooManyFailures) else ''}")
         done = f"{0 if progress is None else progress.done} of {len(problems) * len(entries)} searches were done"
         kept = f"what was done is kept in {directory}, {_way_on(end)}" if begun else "nothing was begun"
         err.print(Text(f"{'interrupted' if interrupted else 'stopped'}: {done}; {kept}"), soft_wrap=True)

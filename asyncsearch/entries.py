@@ -47,7 +47,7 @@ def _entries_of(
         own = {name: value for name, value in said.items() if name != "strategy"}
         taken = dict(shared)
         if len(strategies) > 1:
-            known = make_strategy(said["strategy"], {}).to_parameters()
+            known = make_strategy(said["strategy"], own).to_parameters()
             taken = {name: value for name, value in shared.items() if name in known}
             everybodys |= known.keys()
         strategy = make_strategy(said["strategy"], {**taken, **own})

@@ -9,6 +9,7 @@ from asyncsearch.answers.grader import Grader, make_grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.format import Format, format_named
+from asyncsearch.plugins import GRADERS, plugin_names, suggestion
 from asyncsearch.rewards import AGGREGATIONS, reward_format_named
 from asyncsearch.strategies.base import Strategy
 
@@ -71,6 +72,8 @@ class SolveOptions:
             reward_format_named(self.reward_format)
         if not 0 <= self.seed <= _LARGEST_SEED:
             raise ConfigurationError(f"seed must be at least 0 and at most {_LARGEST_SEED}, not {self.seed}")
+        if self.grader not in (known := plugin_names(GRADERS)):
+            raise ConfigurationError(f"unknown grader {self.grader!r}; {suggestion(self.grader, known)}")
         for name in ("problems_in_flight", "policy_limit", "reward_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:

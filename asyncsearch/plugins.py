@@ -51,8 +51,8 @@ def load_plugin(group: str, name: str, kind: str) -> Any:
         raise ConfigurationError(f"unknown {kind} {name!r}; {suggestion(name, plugin_names(group))}")
     try:
         return found[0].load()
-    except (ImportError, AttributeError) as error:
-        missing = str(error).partition("\n")[0]
+    except Exception as error:  # a plug-in is anybody's code, and may do anything when it is imported
+        missing = str(error).partition("\n")[0] or type(error).__name__
         hint = ""
         if isinstance(error, ModuleNotFoundError) and found[0].extras and found[0].dist is not None:
             hint = f"; install it with pip install '{found[0].dist.name}[{','.join(found[0].extras)}]'"

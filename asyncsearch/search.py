@@ -14,7 +14,7 @@ from asyncsearch.answers.grader import Grader
 from asyncsearch.candidates import candidates_of
 from asyncsearch.context import SearchContext
 from asyncsearch.election import Leaves, elect, gather_voters
-from asyncsearch.errors import AsyncSearchError, JournalError, ModelGone, first_cause, printable
+from asyncsearch.errors import AsyncSearchError, GradingError, JournalError, ModelGone, first_cause, printable
 from asyncsearch.format import Format
 from asyncsearch.journal import SearchJournal
 from asyncsearch.options import SolveOptions
@@ -49,7 +49,8 @@ class ProblemSearch:
 
         Raises:
             ModelGone: a model will not answer any more.
-            JournalError: the journal cannot be written. Any other error is recorded with the result.
+            JournalError: the journal cannot be written.
+            GradingError: answers cannot be compared at all. Any other error is recorded with the result.
         """
         started = anyio.current_time()
         context = SearchContext(
@@ -63,27 +64,26 @@ class ProblemSearch:
             journal=journal,
             electorate=Leaves(self.grader, vote=self.options.vote_for(strategy), aggregation=self.options.aggregation),
         )
-        error: str | None = None
-        if problem.text.strip():
+        error = None if problem.text.strip() else "the problem is empty"
+        if error is None:
             try:
                 await strategy.search(context)
-            except Exception as raised:
-                cause = first_cause(raised, JournalError, RuntimeGone)
-                if isinstance(cause, JournalError):
-                    raise cause from raised
-                if isinstance(cause, RuntimeGone):
-                    raise ModelGone(str(cause)) from raised
-                error = _words(cause)
-        else:
-            error = "the problem is empty"
-        candidates = candidates_of(context.tree, self.grader)
-        if error is None and not candidates:
-            failures = (node.error for node in context.tree.leaves() if node.error)
-            error = next(failures, "the search ended without a candidate")
-        answer = None if error is not None else await self._elect(candidates, strategy)
-        correct: bool | None = None
-        if problem.answer is not None:
-            correct = answer is not None and await self.grader.is_right(problem.text, problem.answer, answer)
+            except Exception as raised:  # noqa: BLE001 - a strategy is anybody's code
+                error = _recorded(raised)
+        candidates: tuple[Candidate, ...] = ()
+        answer: str | None = None
+        correct = None if problem.answer is None else False
+        try:
+            candidates = candidates_of(context.tree, self.grader)
+            if error is None and not candidates:
+                failures = (node.error for node in context.tree.leaves() if node.error)
+                error = next(failures, "the search ended without a candidate")
+            if error is None:
+                answer = await self._elect(candidates, strategy)
+            if answer is not None and problem.answer is not None:
+                correct = await self.grader.is_right(problem.text, problem.answer, answer)
+        except Exception as raised:  # noqa: BLE001 - so is a grader
+            error, answer = _recorded(raised), None
         return ProblemResult(
             id=problem.id,
             problem=problem.text,
@@ -101,8 +101,17 @@ class ProblemSearch:
         return elect(voters, self.options.vote_for(strategy), self.options.aggregation)
 
 
-def _words(error: BaseException) -> str:
-    """What is recorded of an error: its words, and the line it came from where it is a defect of a strategy."""
+def _recorded(raised: Exception) -> str:
+    """What is recorded of an error: its words, and the line it came from where it is a defect of a plug-in.
+
+    Raises:
+        ModelGone, JournalError, GradingError: it is not this problem's alone.
+    """
+    error = first_cause(raised, JournalError, GradingError, RuntimeGone)
+    if isinstance(error, (JournalError, GradingError)):
+        raise error from raised
+    if isinstance(error, RuntimeGone):
+        raise ModelGone(str(error)) from raised
     words = printable(f"{type(error).__name__}: {error}")
     frames = traceback.extract_tb(error.__traceback__)
     if frames and not isinstance(error, (AsyncSearchError, RuntimeFailure)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -61,5 +62,12 @@ class SearchParameters:
             or (above is not None and value <= above)
             or (maximum is not None and value > maximum)
         ):
-            kind = "a whole number, " if whole and isinstance(value, float) else ""
-            raise ConfigurationError(f"{self.name}: {name} must be {kind}{' and '.join(limits)}, not {value!r}")
+            kind = ["a whole number"] if whole and isinstance(value, float) else [] if limits else ["a number"]
+            wanted = ", ".join([*kind, *([" and ".join(limits)] if limits else [])])
+            raise ConfigurationError(f"{self.name}: {name} must be {wanted}, not {value!r}")
+
+    def _require_one_of(self, name: str, choices: Iterable[str]) -> None:
+        """Check that a parameter is one of some words."""
+        value = getattr(self, name)
+        if value not in choices:
+            raise ConfigurationError(f"{self.name}: {name} must be {' or '.join(choices)}, not {value!r}")

@@ -18,9 +18,12 @@ T = TypeVar("T")
 
 _THREAD_GRACE_SECONDS = 5.0
 
+_MOST_TURNS = 200_000
+"""Turns of the loop at one and the same time: some seconds of a task that spins."""
+
 
 class Deadlock(RuntimeError):
-    """Every task waits for something that will not come."""
+    """Every task waits for something that will not come, or some spin and time stands still."""
 
 
 class VirtualClockLoop(asyncio.SelectorEventLoop):
@@ -42,11 +45,17 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, jump: Callable[[float], None]) -> None:
         super().__init__()
         self._jump = jump
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or timeout == 0:
+            self._turns += 1
+            if self._turns > _MOST_TURNS:
+                self._turns = 0  # what is cancelled for it has turns of its own
+                raise Deadlock(f"after {_MOST_TURNS} turns of the loop no time has passed")
             return ready
+        self._turns = 0
         if timeout is None:
             # The loop's own shutdown waits for worker threads; anything else would wait for ever.
             ready = super().select(_THREAD_GRACE_SECONDS)
@@ -61,7 +70,7 @@ def run_virtual(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run an async function to its end on a virtual clock.
 
     Raises:
-        Deadlock: all tasks waited for something that could not come.
+        Deadlock: all tasks waited for something that could not come, or some spun and let no time pass.
     """
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(main())

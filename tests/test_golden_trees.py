@@ -6,7 +6,7 @@ import pytest
 from grown import Scripted, grow, outline
 
 from asyncsearch import Strategy, make_strategy
-from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, TreeOfThoughts
+from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, TreeOfThoughts, ab_mcts
 
 Steps = dict[str, list[tuple[str, float]]]
 
@@ -109,6 +109,30 @@ d
     )
 
 
+def test_dvts_with_lookahead() -> None:
+    """Of "a" and "b" the second is better a step ahead; "c" has nobody beside it, and nobody looks ahead of it."""
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.8), ("c", 0.2), ("d answer", 0.3)],
+        "a>": [("a ahead", 0.1)],
+        "b>": [("b ahead answer", 0.7)],
+        "b": [("ba answer", 0.5), ("bb answer", 0.4)],
+        "c": [("ca answer", 0.1)],
+    }
+    check(
+        Dvts(width=4, subtrees=2, lookahead=1),
+        steps,
+        """
+a
+b
+  ba answer
+  bb answer
+c
+  ca answer
+d answer
+""",
+    )
+
+
 def test_mcts() -> None:
     """C = 1, two children everywhere, one node at a time.
 
@@ -154,6 +178,40 @@ a
   ab answer
 b
   ba answer
+""",
+    )
+
+
+def test_mcts_in_three_waves() -> None:
+    """C = 0.5, waves of two, five leaves. The first wave is the root alone, as nothing else is there.
+
+    Second: of N = 4 "a" has 0.9 + 0.5 sqrt(ln 4) = 1.49, before "b" with 1.19 and "c" with 0.69; then "b" is next.
+    Third: of N = 8 "a", whose children have finished, is out; "b" is (0.6 + 0.9 + 0.3) / 3 in 3 visits, and with
+    0.6 + 0.5 sqrt(ln 8 / 3) = 1.02 before "c" with 0.1 + 0.5 sqrt(ln 8) = 0.82. In it "ba" is the better one. While
+    that is on its way, "b" has but 1.8 / 4 + 0.5 sqrt(ln 9 / 4) = 0.82, and "c" 0.84: it takes the one place left.
+    (Had the second wave never come back, "b" would be behind "c" from the beginning: 0.84 and 0.87 of N = 11.)
+    """
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.6), ("c", 0.1)],
+        "a": [("aa answer", 0.2), ("ab answer", 0.1)],
+        "b": [("ba", 0.9), ("bb", 0.3)],
+        "bba": [("baa answer", 0.5), ("bab answer", 0.4)],
+        "c": [("ca answer", 0.7)],
+    }
+    check(
+        Mcts(width=5, root_children=3, wave=2, exploration=0.5),
+        steps,
+        """
+a
+  aa answer
+  ab answer
+b
+  ba
+    baa answer
+    bab answer
+  bb
+c
+  ca answer
 """,
     )
 
@@ -250,6 +308,31 @@ d
     )
 
 
+def test_particle_gibbs() -> None:
+    """Two iterations of two particles; scores of 1 and 0 leave nothing to chance.
+
+    Of "a" and "b" the first goes on, twice. "aa" is the solution that is kept, beside which one particle starts anew:
+    at the first depth with "c", which is drawn anew from "c" and "a", the kept solution's first step. So it goes on
+    from "a", to "ac". "aa" votes in both iterations.
+    """
+    steps: Steps = {
+        "": [("a", 1.0), ("b", 0.0), ("c", 0.0)],
+        "a": [("aa answer", 1.0), ("ab answer", 0.0), ("ac answer", 0.0)],
+    }
+    check(
+        ParticleFilter(width=4, iterations=2),
+        steps,
+        """
+a
+  aa answer x2
+  ab answer
+  ac answer
+b
+c
+""",
+    )
+
+
 def test_ets() -> None:
     """Diversity 1.5; three places are left, of which REBASE's shares at T = 0.2 are 2, 1 and 0.
 
@@ -307,6 +390,38 @@ def test_ab_mcts() -> None:
 a
   a rolled out answer
 b answer
+""",
+    )
+
+
+def test_ab_mcts_wave_by_wave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of what was seen stands for a sample, and 0.55 where nothing was.
+
+    1. Nothing can be gone on from: the root is given "a", worth its rollout's 0.6.
+    2. New children of the root are worth 0.6, going on 0.55: it is given "b", worth 0.2.
+    3. Now 0.4 against 0.55: on to "a" (0.6 before 0.2), which has no children: it is given "aa", worth its own 0.8.
+    4. 0.4 against 0.8: on to "a", (0.6 + 0.8) / 2. "aa" has finished: "a" is given "ab", worth its rollout's 0.1.
+    5. 0.4 against (0.8 + 0.1) / 2: on to "a", with 0.5. There (0.8 + 0.1) / 2 = 0.45 stands against 0.55: on to "ab".
+    """
+    monkeypatch.setitem(ab_mcts._POSTERIORS, "gaussian", lambda seen, _: sum(seen) / len(seen) if seen else 0.55)
+    steps: Steps = {
+        "": [("a", 0.9), ("b", 0.1)],
+        "a": [("a rolled out answer", 0.6), ("aa answer", 0.8), ("ab", 0.7)],
+        "b": [("b rolled out answer", 0.2)],
+        "aab": [("ab rolled out answer", 0.1), ("abb answer", 0.3)],
+    }
+    check(
+        AbMcts(width=5, wave=1),
+        steps,
+        """
+a
+  a rolled out answer
+  aa answer
+  ab
+    ab rolled out answer
+    abb answer
+b
+  b rolled out answer
 """,
     )
 

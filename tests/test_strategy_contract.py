@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from asyncsearch import SearchContext, Strategy, make_strategy, strategy_names
 from asyncsearch.testing import ContractViolation, check_strategy
-from asyncsearch.tree import Node
+from asyncsearch.tree import Node, NodeState
 
 VARIANTS: dict[str, dict[str, object]] = {
     "beam": {"beams": 2, "lookahead": 1},
@@ -143,6 +144,89 @@ class Squeamish(Broken):
                 raise ValueError(child.error)
 
 
+class Discarding(Broken):
+    """Takes the worst leaf out of the vote, and says nothing of it."""
+
+    name = "discarding"
+
+    async def search(self, tree: SearchContext) -> None:
+        leaves = await tree.expand([tree.root], [self.width], whole_solutions=True)
+        tree.discard([min(leaves, key=lambda leaf: leaf.score)])
+
+
+class Unbounded(Broken):
+    """Goes on from what was cut off."""
+
+    name = "unbounded"
+
+    async def search(self, tree: SearchContext) -> None:
+        frontier = [tree.root]
+        while frontier and frontier[0].depth < self.max_depth + 1:
+            children = await tree.expand(frontier, [1] * len(frontier))
+            for child in children:
+                child.state = NodeState.OPEN if child.state is NodeState.TRUNCATED else child.state
+            frontier = [child for child in children if not child.is_leaf]
+
+
+class Impatient(Broken):
+    """Draws more where nothing has taken any time: where all of it is in the journal."""
+
+    name = "impatient"
+
+    async def search(self, tree: SearchContext) -> None:
+        begun = anyio.current_time()
+        await tree.expand([tree.root], [2], whole_solutions=True)
+        if anyio.current_time() == begun:
+            await tree.expand([tree.root], [1], whole_solutions=True)
+
+
+class Dawdling(Broken):
+    """Has something to finish when it is cancelled, which takes its time."""
+
+    name = "dawdling"
+
+    async def search(self, tree: SearchContext) -> None:
+        try:
+            await tree.expand([tree.root], [self.width], whole_solutions=True)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(100)
+
+
+class Waiting(Broken):
+    name = "waiting"
+
+    async def search(self, tree: SearchContext) -> None:
+        await tree.expand([tree.root], [1], whole_solutions=True)
+        await anyio.Event().wait()
+
+
+class Spinning(Broken):
+    name = "spinning"
+
+    async def search(self, tree: SearchContext) -> None:
+        while True:
+            await checkpoint()
+
+
+class Sleeping(Broken):
+    name = "sleeping"
+
+    async def search(self, tree: SearchContext) -> None:
+        while True:  # noqa: ASYNC110 - that is what is wrong with it
+            await anyio.sleep(60)
+
+
+class Endless(Broken):
+    """Never has enough, and throws it all away."""
+
+    name = "endless"
+
+    async def search(self, tree: SearchContext) -> None:
+        while True:
+            tree.discard(await tree.expand([tree.root], [self.width], whole_solutions=True))
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
@@ -155,11 +239,19 @@ class Squeamish(Broken):
         (Whimsical, "something else each time|depends on timing"),
         (Remembering, "something else each time|depends on timing"),
         (Squeamish, "raised ValueError: simulated rejection"),
+        (Discarding, r"the leaf \(\d,\) votes 0 times"),
+        (Unbounded, r"\(0, 0, 0\) is 3 steps and \d+ tokens long"),
+        (Impatient, "was resumed from 100% of its journal: (other candidates vote|it grew otherwise)"),
+        (Dawdling, "was cancelled after .*: it goes on 60 seconds later"),
+        (Waiting, "had not ended after 100000 seconds"),
+        (Spinning, "never ends: after 200000 turns of the loop no time has passed"),
+        (Sleeping, "had not ended after 100000 seconds"),
+        (Endless, r"had made 126 draws and had not ended"),
     ],
 )
 def test_what_breaks_the_contract_is_found_out(broken: type[Strategy], words: str) -> None:
     with pytest.raises(ContractViolation, match=words):
-        check_strategy(broken(width=6))
+        check_strategy(broken(width=6, max_depth=2))
 
 
 def test_what_is_reported_is_the_smallest_case() -> None:

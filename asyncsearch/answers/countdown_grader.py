@@ -42,8 +42,8 @@ class CountdownGrader(Grader):
 
     async def is_right(self, problem: str, reference: str, answer: str) -> bool:
         """Whether an expression reaches the target, which is the reference, with the problem's numbers."""
-        found = evaluate_expression(answer)
-        if found is None or found[0] != Fraction(reference):
+        found, target = evaluate_expression(answer), evaluate_expression(reference)
+        if found is None or target is None or found[0] != target[0]:
             return False
         there = Counter(map(int, re.findall(r"\d+", problem.partition("Target")[0])))
         return found[1] <= there

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 
 from asyncsearch.answers.voting import Ballot, group_weights
 
@@ -42,4 +43,5 @@ def majority_confidence(first: int, second: int) -> float:
     arXiv 2305.11860, equation 3), and so that of at most ``first`` heads in first + second + 1 throws of a coin.
     """
     throws = first + second + 1
-    return math.ldexp(float(sum(math.comb(throws, heads) for heads in range(first + 1))), -throws)
+    favourable = sum(math.comb(throws, heads) for heads in range(first + 1))
+    return float(Fraction(favourable, 2**throws))  # which no number of ballots makes overflow

@@ -58,4 +58,6 @@ def _table(parameters: Mapping[str, Any], explanations: Mapping[str, str]) -> Ta
 def _shown(default: Any) -> str:
     if isinstance(default, Strategy):
         return default.full_name
+    if default is dataclasses.MISSING:
+        return "to be given"
     return default.__qualname__ if callable(default) else str(default)

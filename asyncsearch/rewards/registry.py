@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from types import MappingProxyType
 
@@ -49,8 +50,7 @@ def recognise_reward_format(name: str, capabilities: Capabilities) -> RewardForm
     elif capabilities.reward_format is not None:
         format = reward_format_named(capabilities.reward_format)
     else:
-        formats = chain(REWARD_FORMATS.values(), map(_plugin, plugin_names(REWARD_FORMAT_PLUGINS)))
-        recognised = (one for one in formats if one.recognises(capabilities))
+        recognised = (one for one in chain(REWARD_FORMATS.values(), _plugins()) if one.recognises(capabilities))
         found = next(recognised, REFERENCE_HEAD if has_head else None)
         if found is None:
             raise ConfigurationError(
@@ -85,6 +85,13 @@ def reward_format_named(name: str) -> RewardFormat:
         return _plugin(name)
     known = ", ".join(["auto", *REWARD_FORMATS, *plugins])
     raise ConfigurationError(f"unknown reward format {name!r}; known formats: {known}")
+
+
+def _plugins() -> Iterator[RewardFormat]:
+    """Those of other packages that can be loaded; one that cannot spoils nothing for the rest."""
+    for name in plugin_names(REWARD_FORMAT_PLUGINS):
+        with suppress(ConfigurationError):
+            yield _plugin(name)
 
 
 def _plugin(name: str) -> RewardFormat:

@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar
 from typing_extensions import Doc
 
 from asyncsearch.context import SearchContext
-from asyncsearch.errors import ConfigurationError
 from asyncsearch.strategies.base import ScoredStrategy
 from asyncsearch.strategies.rollouts import roll_out
 from asyncsearch.strategies.thompson import sample_beta_mean, sample_gaussian_mean
@@ -53,9 +52,7 @@ class AbMcts(ScoredStrategy):
     def __post_init__(self) -> None:
         super(AbMcts, self).__post_init__()  # the short form does not work in a class with slots
         self._require("wave", minimum=1, whole=True)
-        if self.posterior not in _POSTERIORS:
-            known = " or ".join(_POSTERIORS)
-            raise ConfigurationError(f"{self.name}: posterior must be {known}, not {self.posterior!r}")
+        self._require_one_of("posterior", _POSTERIORS)
 
     async def search(self, tree: SearchContext) -> None:
         """Draw children, wave by wave, until the width is spent."""

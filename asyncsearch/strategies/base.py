@@ -48,8 +48,11 @@ class Strategy(SearchParameters, ABC):
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
-        """The parameters' names and defaults."""
-        return {field.name: field.default for field in dataclasses.fields(cls)}
+        """The parameters' names and defaults; ``dataclasses.MISSING`` for what must be given."""
+        return {
+            field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            for field in dataclasses.fields(cls)
+        }
 
     @classmethod
     def explanations(cls) -> dict[str, str]:
@@ -89,6 +92,10 @@ class Strategy(SearchParameters, ABC):
             if not fits:
                 kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
                 raise ConfigurationError(f"{cls.name}: {name} must be {kind}, not {value!r}")
+        if missing := [
+            name for name, default in known.items() if default is dataclasses.MISSING and name not in chosen
+        ]:
+            raise ConfigurationError(f"{cls.name}: {missing[0]} must be given, it has no default")
         return cls(**chosen)
 
     def to_parameters(self) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class Beam(ScoredStrategy):
     (the fixed-width form of ETS's ``rebase.py``).
     With ``refill`` every depth is filled up to ``width`` candidates although some have finished before, as
     search-and-learn's ``beam_search.py`` does: it ends when ``width`` have finished, and the best ``width`` of them
-    vote. With ``lookahead`` a node is judged by where greedy decoding gets from it in so many steps.
+    vote. With ``lookahead``, where there are more nodes than are kept, each is judged by where greedy decoding gets
+    from it in so many steps.
     """
 
     name: ClassVar[str] = "beam"
@@ -50,7 +51,7 @@ class Beam(ScoredStrategy):
         """Expand depth by depth until the width is spent."""
         frontier, finished = [tree.root], 0
         while frontier and finished < self.width:
-            ends = await tree.look_ahead(frontier, self.lookahead if len(frontier) > 1 else 0)
+            ends = await tree.look_ahead(frontier, self.lookahead if len(frontier) > self.beams else 0)
             kept = best_nodes(frontier, [end.score for end in ends], self.beams)
             children = await tree.expand(kept, even_shares(len(kept), self.width - (0 if self.refill else finished)))
             finished += sum(child.is_leaf for child in children)

@@ -20,7 +20,8 @@ class Dvts(ScoredStrategy):
 
     The root's ``width`` children fall into ``subtrees`` groups, so that a bad early step of one spoils no other. In
     each the best open node gets as many children as its subtree has places left: unlike search-and-learn's, whose
-    finished siblings are thrown away, each finished solution takes a place, and ``width`` leaves are paid for.
+    finished siblings are thrown away, each finished solution takes a place, and ``width`` leaves are paid for. With
+    ``lookahead``, where there is a choice, a node is judged by where greedy decoding gets from it in so many steps.
     """
 
     name: ClassVar[str] = "dvts"
@@ -46,8 +47,8 @@ class Dvts(ScoredStrategy):
             groups = [[next(children) for _ in range(share)] for share in shares]
             frontiers = [[child for child in group if not child.is_leaf] for group in groups]
             frontiers = [frontier for frontier in frontiers if frontier]
-            open_nodes = [node for frontier in frontiers for node in frontier]
-            ends = await tree.look_ahead(open_nodes, self.lookahead)
-            values = {node: end.score for node, end in zip(open_nodes, ends, strict=True)}
-            parents = [max(frontier, key=values.__getitem__) for frontier in frontiers]
+            rivals = [node for frontier in frontiers if len(frontier) > 1 for node in frontier]
+            ends = await tree.look_ahead(rivals, self.lookahead)
+            values = {node: end.score for node, end in zip(rivals, ends, strict=True)}
+            parents = [max(frontier, key=lambda node: values.get(node, 0.0)) for frontier in frontiers]
             shares = [len(frontier) for frontier in frontiers]  # as many places are left as have not finished

@@ -51,8 +51,7 @@ class Ets(ScoredStrategy):
         self._require("softmax_temperature", above=0)
         self._require("cost", minimum=0)
         self._require("diversity", minimum=0)
-        if self.solver not in _SOLVERS:
-            raise ConfigurationError(f"{self.name}: solver must be {' or '.join(_SOLVERS)}, not {self.solver!r}")
+        self._require_one_of("solver", _SOLVERS)
         if importlib.util.find_spec("scipy") is None:
             raise ConfigurationError(f"{self.name} needs scipy; install it with pip install 'asyncsearch[ets]'")
 

@@ -46,37 +46,36 @@ def value_of(selection: Selection, chosen: frozenset[int]) -> float:
 def retain_exactly(selection: Selection) -> frozenset[int]:
     """The candidates of the greatest value, at least one: an integer program, solved by HiGHS through scipy."""
     import numpy  # noqa: PLC0415 - scipy is no dependency of anything else
-    from scipy import optimize  # noqa: PLC0415
+    from scipy import optimize, sparse  # noqa: PLC0415
 
     count = len(selection.weights)
-    nodes = sorted(frozenset[Hashable]().union(*selection.lineages), key=repr)
-    clusters = sorted(set(selection.clusters))
-    node_columns = {node: count + index for index, node in enumerate(nodes)}
-    cluster_columns = {cluster: count + len(nodes) + index for index, cluster in enumerate(clusters)}
-    columns = count + len(nodes) + len(clusters)
-    objective = numpy.zeros(columns)
-    objective[:count] = [-weight for weight in selection.weights]
-    objective[count : count + len(nodes)] = selection.cost / len(nodes)
-    objective[count + len(nodes) :] = -selection.diversity / len(clusters)
+    columns: dict[tuple[str, Hashable], int] = {("candidate", index): index for index in range(count)}
     rows: list[dict[int, float]] = [dict.fromkeys(range(count), -1.0)]
     bounds = [-1.0]  # at least one is kept
     for index, lineage in enumerate(selection.lineages):
         for node in lineage:  # a candidate is kept with all of its lineage
-            rows.append({index: 1.0, node_columns[node]: -1.0})
+            rows.append({index: 1.0, columns.setdefault(("node", node), len(columns)): -1.0})
             bounds.append(0.0)
-    for cluster in clusters:  # a cluster is covered by somebody who is kept
-        members = [index for index in range(count) if selection.clusters[index] == cluster]
-        rows.append({cluster_columns[cluster]: 1.0, **dict.fromkeys(members, -1.0)})
+    members: dict[int, list[int]] = {}
+    for index, cluster in enumerate(selection.clusters):
+        members.setdefault(cluster, []).append(index)
+    for cluster, found_in in members.items():  # a cluster is covered by somebody who is kept
+        rows.append({columns.setdefault(("cluster", cluster), len(columns)): 1.0, **dict.fromkeys(found_in, -1.0)})
         bounds.append(0.0)
-    matrix = numpy.zeros((len(rows), columns))
-    for number, row in enumerate(rows):
-        for column, factor in row.items():
-            matrix[number, column] = factor
+    nodes = len(columns) - count - len(members)
+    worth = {"node": -selection.cost / nodes, "cluster": selection.diversity / len(members)}
+    objective = [
+        -selection.weights[column] if kind == "candidate" else -worth[kind] for (kind, _), column in columns.items()
+    ]
+    entries = [(number, column, factor) for number, row in enumerate(rows) for column, factor in row.items()]
+    numbers, places, factors = zip(*entries, strict=True)
     found = optimize.milp(
         objective,
-        integrality=numpy.ones(columns),
+        integrality=numpy.ones(len(columns)),
         bounds=optimize.Bounds(0, 1),
-        constraints=optimize.LinearConstraint(matrix, ub=bounds),
+        constraints=optimize.LinearConstraint(
+            sparse.csr_array((factors, (numbers, places)), shape=(len(rows), len(columns))), ub=bounds
+        ),
         options={"mip_rel_gap": 0.0},
     )
     if found.x is None:
@@ -86,16 +85,32 @@ def retain_exactly(selection: Selection) -> frozenset[int]:
 
 def retain_greedily(selection: Selection) -> frozenset[int]:
     """Candidates added one by one, each time the one that adds most value, as long as any does; at least one."""
-    chosen: frozenset[int] = frozenset()
-    value = -math.inf
-    while len(chosen) < len(selection.weights):
-        left = [index for index in range(len(selection.weights)) if index not in chosen]
-        best = max(left, key=lambda index: value_of(selection, chosen | {index}))
-        raised = value_of(selection, chosen | {best})
-        if raised <= value:
+    missing = list(map(len, selection.lineages))  # nodes that a candidate would add
+    below: dict[Hashable, list[int]] = {}
+    for index, lineage in enumerate(selection.lineages):
+        for node in lineage:
+            below.setdefault(node, []).append(index)
+    node_cost = selection.cost / len(below)
+    cluster_worth = selection.diversity / len(set(selection.clusters))
+    covered: set[int] = set()
+
+    def gain(index: int) -> float:
+        new_cluster = selection.clusters[index] not in covered
+        return selection.weights[index] - node_cost * missing[index] + cluster_worth * new_cluster
+
+    left = dict.fromkeys(range(len(selection.weights)))
+    chosen: list[int] = []
+    while left:
+        best = max(left, key=gain)
+        if chosen and gain(best) <= 0:
             break
-        chosen, value = chosen | {best}, raised
-    return chosen
+        chosen.append(best)
+        del left[best]
+        covered.add(selection.clusters[best])
+        for node in selection.lineages[best]:
+            for index in below.pop(node, ()):
+                missing[index] -= 1
+    return frozenset(chosen)
 
 
 def trigram_counts(texts: Sequence[str]) -> list[list[float]]:

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar
 from typing_extensions import Doc
 
 from asyncsearch.context import SearchContext
-from asyncsearch.errors import ConfigurationError
 from asyncsearch.strategies.base import ScoredStrategy
 from asyncsearch.strategies.rollouts import roll_out
 from asyncsearch.strategies.tree_statistics import Visits, puct, uct
@@ -46,10 +45,8 @@ class Mcts(ScoredStrategy):
         for name in ("root_children", "children", "wave"):
             self._require(name, minimum=1, whole=True)
         self._require("exploration", minimum=0)
-        if self.selection not in ("uct", "puct"):
-            raise ConfigurationError(f"{self.name}: selection must be uct or puct, not {self.selection!r}")
-        if self.evaluation not in ("score", "rollout"):
-            raise ConfigurationError(f"{self.name}: evaluation must be score or rollout, not {self.evaluation!r}")
+        self._require_one_of("selection", ("uct", "puct"))
+        self._require_one_of("evaluation", ("score", "rollout"))
 
     async def search(self, tree: SearchContext) -> None:
         """Expand waves of nodes until the width is spent."""
@@ -65,8 +62,9 @@ class Mcts(ScoredStrategy):
             for child, judged in zip(children, evaluated, strict=True):
                 assert child.parent is not None
                 steps.setdefault(child.parent, []).append(child)
-                if judged.state is not NodeState.FAILED:
-                    visits.back_up([tree.root, *child.lineage()], judged.score)
+                if child.state is not NodeState.FAILED:  # a rollout that failed says nothing: the child's score must do
+                    value = child.score if judged.state is NodeState.FAILED else judged.score
+                    visits.back_up([tree.root, *child.lineage()], value)
             budget -= sum(node.is_leaf for node in {*children, *evaluated})
 
     def _select_wave(
@@ -107,7 +105,7 @@ class Mcts(ScoredStrategy):
         assert node.parent is not None
         value, count, parent_count = visits.mean(node), visits.count(node), visits.count(node.parent)
         if self.selection == "uct":
-            return uct(value, count, parent_count, self.exploration) if count else float("inf")
+            return uct(value, count, parent_count, self.exploration)
         total = sum(sibling.score for sibling in steps[node.parent])
         prior = node.score / total if total else 1 / len(steps[node.parent])
         return puct(value, count, parent_count, self.exploration, prior)

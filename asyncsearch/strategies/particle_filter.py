@@ -25,6 +25,9 @@ __all__ = ["ParticleFilter"]
 
 _RESAMPLING = {"systematic": systematic_resample, "multinomial": multinomial_resample}
 
+_ROUNDING = 1e-9
+"""By so much an effective number may fall short of its threshold: it is a rounded sum."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticleFilter(ScoredStrategy):
@@ -53,9 +56,7 @@ class ParticleFilter(ScoredStrategy):
         self._require("ess_threshold", minimum=0, maximum=1)
         self._require("softmax_temperature", above=0)
         self._require("iterations", minimum=1, whole=True)
-        if self.resampling not in _RESAMPLING:
-            known = " or ".join(_RESAMPLING)
-            raise ConfigurationError(f"{self.name}: resampling must be {known}, not {self.resampling!r}")
+        self._require_one_of("resampling", _RESAMPLING)
         if self.iterations > 1 and self.width < 2 * self.iterations:
             raise ConfigurationError(
                 f"{self.name}: each iteration takes two particles; width must be at least {2 * self.iterations}"
@@ -87,8 +88,7 @@ class ParticleFilter(ScoredStrategy):
             if all(particle.is_leaf for particle in moving):
                 break
             population = moving + standing
-            weights = particle_weights([particle.score for particle in population], self.softmax_temperature)
-            if effective_sample_size(weights) < self.ess_threshold * len(population):
+            if self._are_too_alike(population):
                 moving = [population[index] for index in self._draw(tree, population, len(moving))]
         return moving + way[-1:]
 
@@ -98,6 +98,14 @@ class ParticleFilter(ScoredStrategy):
         children = await tree.expand(list(walking), list(walking.values()))
         return [particle for particle in particles if particle.is_leaf] + children
 
+    def _are_too_alike(self, population: Sequence[Node]) -> bool:
+        if self.ess_threshold == 1:
+            return True  # however equal the weights are
+        enough = self.ess_threshold * len(population) - _ROUNDING
+        return effective_sample_size(self._weights(population)) < enough
+
     def _draw(self, tree: SearchContext, population: Sequence[Node], count: int) -> list[int]:
-        weights = particle_weights([particle.score for particle in population], self.softmax_temperature)
-        return _RESAMPLING[self.resampling](weights, count, tree.random)
+        return _RESAMPLING[self.resampling](self._weights(population), count, tree.random)
+
+    def _weights(self, population: Sequence[Node]) -> list[float]:
+        return particle_weights([particle.score for particle in population], self.softmax_temperature)

@@ -26,6 +26,11 @@ def strategy_named(name: str) -> type[Strategy]:
     loaded = load_plugin(STRATEGIES, name, "strategy")
     if not (isinstance(loaded, type) and issubclass(loaded, Strategy)):
         raise ConfigurationError(f"strategy {name!r}: what is registered is not a subclass of Strategy")
+    if loaded.name != name:
+        raise ConfigurationError(
+            f"strategy {name!r}: what is registered calls itself {loaded.name!r}; a run is resumed by that name, so "
+            "the entry point and the class must have the same"
+        )
     return loaded
 
 
@@ -44,5 +49,7 @@ def make_strategy(name: str, parameters: dict[str, Any]) -> Strategy:
     Raises:
         ConfigurationError: as `strategy_named` and `Strategy.from_parameters`.
     """
-    outer, colon, inner = name.replace("_", "-").partition(":")
+    outer, colon, inner = name.partition(":")
+    if outer not in strategy_names():
+        outer = outer.replace("_", "-")
     return strategy_named(outer).from_parameters({**parameters, "inner": inner} if colon else parameters)

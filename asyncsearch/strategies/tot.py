@@ -45,9 +45,8 @@ class TreeOfThoughts(Strategy):
         super(TreeOfThoughts, self).__post_init__()  # the short form does not work in a class with slots
         self._require("thoughts", minimum=1, whole=True)
         self._require("states", minimum=1, whole=True)
-        self._require("threshold", minimum=0)
-        if self.order not in ("breadth", "depth"):
-            raise ConfigurationError(f"{self.name}: order must be breadth or depth, not {self.order!r}")
+        self._require("threshold")
+        self._require_one_of("order", ("breadth", "depth"))
         if not self.scored and self.value is step_score:
             raise ConfigurationError(f"{self.name}: scored must be true, or the value another function than the score")
 

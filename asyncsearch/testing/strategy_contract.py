@@ -35,6 +35,12 @@ from runtimes.virtual_clock import Deadlock, run_virtual
 
 __all__ = ["check_strategy"]
 
+_MOST_DRAWS = 10
+"""A search that ends draws no more than so many times the steps of ``width`` paths of ``max_depth`` steps."""
+
+_LONGEST = 100_000.0
+"""Virtual seconds that it may take."""
+
 _PATIENCE = 60.0
 """Virtual seconds that a cancelled search may take to end: whatever is in flight is given up at once."""
 
@@ -46,7 +52,8 @@ def check_strategy(strategy: Strategy, *, examples: int = 25) -> None:
       search that gives up what is on its way that is true of what votes.
     - No more than ``width`` candidates vote, and no path goes beyond ``max_tokens`` or ``max_depth``. What has grown
       stays in the tree, and every leaf votes once where `Strategy.every_leaf_votes` says so.
-    - Failed nodes raise nothing.
+    - Failed nodes raise nothing, and every search ends: ten times the draws of ``width`` paths of ``max_depth`` steps
+      are too many.
     - When a search has ended or is cancelled, no task and no request is left; cancellation ends it.
     - Resumed from any part of its journal it grows the same tree, and draws nothing a second time.
 
@@ -59,6 +66,7 @@ def check_strategy(strategy: Strategy, *, examples: int = 25) -> None:
     Raises:
         ContractViolation: one is broken; the message says which, and in what world: the smallest that was found.
     """
+    _grow_in_peace(strategy)
     found = []
     for check in (_depends_on_models_alone, _keeps_within_its_budget, _obeys_cancellation, _can_be_resumed):
         try:
@@ -66,7 +74,20 @@ def check_strategy(strategy: Strategy, *, examples: int = 25) -> None:
         except ContractViolation as violation:
             found.append(str(violation))
     if found:
-        raise ContractViolation("\n".join([f"{strategy} breaks the contract of a strategy:", *found]))
+        raise ContractViolation(_headed(strategy, found))
+
+
+def _grow_in_peace(strategy: Strategy) -> None:
+    """What is not even right in the simplest world, is not tried in others."""
+    try:
+        with _in_world("it grows no tree", Model(), Timing()):
+            _grow(strategy, Model(), Timing())
+    except ContractViolation as violation:
+        raise ContractViolation(_headed(strategy, [str(violation)])) from None
+
+
+def _headed(strategy: Strategy, found: Sequence[str]) -> str:
+    return "\n".join([f"{strategy} breaks the contract of a strategy:", *found])
 
 
 def _depends_on_models_alone(strategy: Strategy, examples: int) -> None:
@@ -106,7 +127,7 @@ def _can_be_resumed(strategy: Strategy, examples: int) -> None:
             if twice := _drawn(kept) & _drawn(more):
                 raise ContractViolation(f"it drew again what the journal has: {sorted(twice)[0]}")
 
-    _try(check, examples, model=models, share=st.floats(0, 1))
+    _try(check, examples, model=models, share=st.one_of(st.sampled_from([1.0, 0.5]), st.floats(0, 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +163,26 @@ def _grow(
             with _watched_tasks() as tasks:
                 async with anyio.create_task_group() as searches:
                     for context in contexts:
-                        searches.start_soon(strategy.search, context)
+                        searches.start_soon(_search, strategy, context)
             seconds = anyio.current_time() - begun
             _require_nothing_left(scheduler, tasks)
             return _Grown(contexts[0], seconds)
 
     return run_virtual(main)
+
+
+async def _search(strategy: Strategy, context: SearchContext) -> None:
+    """Search, but not without end."""
+    most = _MOST_DRAWS * strategy.width * strategy.max_depth
+
+    async def count(_: Node) -> None:
+        if len(context.grown) > most:
+            raise ContractViolation(f"it had made {len(context.grown)} draws and had not ended")
+
+    with context.watched_by(count), anyio.move_on_after(_LONGEST) as time:
+        await strategy.search(context)
+    if time.cancelled_caught:
+        raise ContractViolation(f"it had not ended after {_LONGEST:.0f} seconds")
 
 
 async def _cancel(strategy: Strategy, model: Model, timing: Timing, after: float) -> None:
@@ -285,8 +320,8 @@ def _in_world(what: str, *world: object) -> Iterator[None]:
         yield
     except ContractViolation as violation:
         raise ContractViolation(f"- {what}: {violation}{where}") from None
-    except Deadlock:
-        raise ContractViolation(f"- it waits for something that never comes{where}") from None
+    except Deadlock as deadlock:
+        raise ContractViolation(f"- it never ends: {deadlock}{where}") from None
     except Exception as error:  # noqa: BLE001 - a strategy is anybody's code
         cause = first_cause(error)
         if isinstance(cause, ContractViolation):

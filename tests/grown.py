@@ -16,7 +16,16 @@ from asyncsearch.rewards import REWARD_FORMATS
 from asyncsearch.scheduler import Scheduler, open_scheduler
 from asyncsearch.strategies import Strategy
 from asyncsearch.tree import Tree
-from runtimes.base import Deliver, FinishReason, GenerateRequest, GenerateResult, ScoreRequest, ScoreResult, Usage
+from runtimes.base import (
+    Deliver,
+    FinishReason,
+    GenerateRequest,
+    GenerateResult,
+    RequestRejected,
+    ScoreRequest,
+    ScoreResult,
+    Usage,
+)
 from runtimes.simulated import SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -80,14 +89,15 @@ def outline(tree: Tree) -> str:
     for node in tree.nodes():
         if node.parent is not None:
             votes = f" x{node.multiplicity}" if node.is_leaf and node.multiplicity != 1 else ""
-            lines.append("  " * (node.depth - 1) + node.text.strip() + votes)
+            lines.append("  " * (node.depth - 1) + (node.text.strip() or node.state.value) + votes)
     return "\n".join(lines)
 
 
 class Scripted(SimulatedRuntime):
     """Answers with steps and scores worked out beforehand, by the text so far and the draw's turn.
 
-    A text that ends a solution has "answer" in it. The greedy continuation of a text stands behind that text and ">".
+    A text that ends a solution has "answer" in it, and one that is "lost" never comes. The greedy continuation of a
+    text stands behind that text and ">".
     """
 
     def __init__(self, steps: dict[str, list[tuple[str, float]]]) -> None:
@@ -102,6 +112,9 @@ class Scripted(SimulatedRuntime):
             before = sent.prefix.full_text() + ("" if sent.temperature else ">")
             text, _ = self.steps[before][self.turns[before]]
             self.turns[before] += 1
+            if text == "lost":
+                deliver(sent, RequestRejected("lost", request=sent))
+                continue
             finish = FinishReason.END if "answer" in text else FinishReason.STOP
             usage = Usage(prompt_tokens=1, generated_tokens=10)
             deliver(sent, GenerateResult(prefix=sent.prefix.extend(text), finish=finish, usage=usage))

@@ -20,3 +20,16 @@ def test_local() -> None:
     assert "1 problems x 16 samples" in done.stdout
     assert "float32" in done.stdout
     assert "float64" in done.stdout
+
+
+def test_ets() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ets", "--sizes", "4", "8", "--rounds", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    header, _, *rows = done.stdout.splitlines()
+    assert "exact ms" in header
+    assert [row.split()[1] for row in rows] == ["4", "8"]

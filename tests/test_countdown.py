@@ -83,6 +83,10 @@ async def test_right_is_what_reaches_the_target_with_the_numbers(answer: str, ri
     assert await CountdownGrader().is_right(PROBLEM, "147", answer) is right
 
 
+async def test_nothing_is_right_where_the_target_is_none() -> None:
+    assert await CountdownGrader().is_right(PROBLEM, "a hundred", "147") is False
+
+
 async def test_expressions_are_the_same_in_a_vote_by_their_value() -> None:
     grader = CountdownGrader()
     assert await grader.equal("25 - 5", "4 * 5")
@@ -142,8 +146,8 @@ async def test_every_strategy_plays_the_game(name: str) -> None:
 
 async def test_search_finds_what_samples_do_not() -> None:
     problems = load_problems("countdown", limit=60)
-    search, samples = await solve(problems, Rebase(width=16)), await solve(problems, Sampling(width=16, scored=False))
-    assert search.correct > 2 * samples.correct
+    search, samples = await solve(problems, Rebase(width=16)), await solve(problems, Sampling(width=16))
+    assert search.correct > 1.5 * samples.correct
 
 
 def test_the_command_line_plays_it_too_and_goes_on(tmp_path: Path) -> None:

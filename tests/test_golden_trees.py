@@ -262,6 +262,27 @@ b
     )
 
 
+def test_mcts_with_a_rollout_that_fails() -> None:
+    """It takes a place, and "a" stands where its own score puts it: behind "b", and not before all as unvisited."""
+    steps: Steps = {
+        "": [("a", 0.1), ("b", 0.9)],
+        "a": [("lost", 0.0)],
+        "b": [("b rolled out answer", 0.8), ("ba answer", 0.3), ("bb answer", 0.4)],
+    }
+    check(
+        Mcts(width=4, root_children=2, wave=1, evaluation="rollout"),
+        steps,
+        """
+a
+  failed
+b
+  b rolled out answer
+  ba answer
+  bb answer
+""",
+    )
+
+
 def test_particle_filter() -> None:
     """Four particles; of weights 1/2, 1/2, 0 and 0 systematic resampling makes two of each of the first two.
 

@@ -12,7 +12,7 @@ import pytest
 MODULE = '''
 from dataclasses import dataclass
 import re
-from asyncsearch import SearchContext, Strategy
+from asyncsearch import Sampling, SearchContext, Strategy
 from asyncsearch.rewards.format import RewardFormat, words
 from runtimes.base import TokenLabels
 
@@ -33,6 +33,11 @@ class Stubborn(Strategy):
 
     async def search(self, tree: SearchContext) -> None:
         await tree.expand([tree.root], [1], whole_solutions=True)
+
+class OldSchool(Sampling):
+    """Sample as ever."""
+    name = "old_school"
+    source = "a test"
 '''
 
 
@@ -40,12 +45,20 @@ class Stubborn(Strategy):
 def installed(tmp_path: Path) -> dict[str, str]:
     """The environment in which a distribution with a working and a broken strategy is installed."""
     (tmp_path / "stubborn.py").write_text(MODULE)
+    (tmp_path / "angry.py").write_text("raise RuntimeError('not today')")
     information = tmp_path / "stubborn-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: stubborn\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(
-        "[asyncsearch.strategies]\nstubborn = stubborn:Stubborn\nbroken = nowhere_to_be_found:Broken\n"
-        "[asyncsearch.reward_formats]\nplain-prm = stubborn:PLAIN\n"
+        "[asyncsearch.strategies]\n"
+        "stubborn = stubborn:Stubborn\n"
+        "old_school = stubborn:OldSchool\n"
+        "renamed = stubborn:Stubborn\n"
+        "angry = angry:Angry\n"
+        "broken = nowhere_to_be_found:Broken\n"
+        "[asyncsearch.reward_formats]\n"
+        "an-angry-prm = angry:PRM\n"
+        "plain-prm = stubborn:PLAIN\n"
     )
     return {**os.environ, "PYTHONPATH": str(tmp_path)}
 
@@ -61,6 +74,8 @@ def test_a_package_adds_a_strategy_and_a_broken_one_harms_no_other(installed: di
     assert "patience" in listed.stdout
     assert "softmax_temperature" in listed.stdout
     assert "strategy 'broken' cannot be loaded" in listed.stderr
+    assert "strategy 'angry' cannot be loaded: not today" in listed.stderr
+    assert "strategy 'renamed': what is registered calls itself 'stubborn'" in listed.stderr
     assert listed.returncode == 1
 
 
@@ -70,6 +85,12 @@ def test_its_parameters_are_known_in_a_configuration_file(installed: dict[str, s
     refused = run(installed, "solve", "arithmetic", "--config", str(config))
     assert refused.returncode == 2
     assert "did you mean 'patience'" in refused.stderr
+
+
+def test_a_name_may_have_an_underscore(installed: dict[str, str]) -> None:
+    code = "from asyncsearch import make_strategy; print(make_strategy('early_stop:old_school', {}).full_name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=installed, check=True)
+    assert done.stdout.strip() == "early-stop:old_school"
 
 
 def test_a_package_adds_a_reward_format(installed: dict[str, str]) -> None:

@@ -18,7 +18,9 @@ from runtimes.base import (
     GenerateRequest,
     GenerateResult,
     Request,
+    RequestAborted,
     Result,
+    RetryableError,
     RuntimeFailure,
     ScoreRequest,
     ScoreResult,
@@ -129,6 +131,26 @@ class Moody(SimulatedRuntime):
         await super().generate(others, lambda request, outcome: deliver(back[request], outcome))  # type: ignore[index]
 
 
+class Restless(SimulatedRuntime):
+    """Knows no greedy decoding."""
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        others = [replace(request, temperature=1.0) for request in requests]
+        back = dict(zip(others, requests, strict=True))
+        await super().generate(others, lambda request, outcome: deliver(back[request], outcome))  # type: ignore[index]
+
+
+class Hurt(Spoiled):
+    """Takes an abort for an accident."""
+
+    def spoil(self, requests: Sequence[Request], deliver: Deliver) -> Deliver:
+        def failed(request: Request, outcome: Result | RuntimeFailure) -> None:
+            is_aborted = isinstance(outcome, RequestAborted)
+            deliver(request, RetryableError("what happened?", request=request) if is_aborted else outcome)
+
+        return failed
+
+
 class Deaf(SimulatedRuntime):
     async def abort(self, requests: Sequence[Request]) -> None:
         await anyio.sleep_forever()
@@ -143,6 +165,8 @@ class Deaf(SimulatedRuntime):
         (Runaway, r"has the stop string 'Step 2' in it"),
         (Generous, "score: in a call of 1: 2 prefixes are scored"),
         (Moody, "alone, and .* in a call of 2"),
+        (Restless, "temperature=0.0.* alone, and .* in a call of 7"),
+        (Hurt, "requests that were aborted failed with RetryableError"),
         (Deaf, "had not ended after 60 seconds"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import anyio
 import pytest
@@ -189,6 +190,7 @@ def test_a_child_that_is_expanded_again_gets_new_draws() -> None:
         ({"truncate_ratio": 1.5}, "rebase: truncate_ratio must be above 0 and at most 1, not 1.5"),
         ({"legacy": "yes"}, "rebase: legacy must be true or false, not 'yes'"),
         ({"temperature": -1}, "rebase: temperature must be at least 0, not -1"),
+        ({"truncate_ratio": "half"}, "rebase: truncate_ratio must be a number, not 'half'"),
         ({"scored": False}, "rebase: scored must be true, the search is guided by scores"),
     ],
 )
@@ -196,3 +198,16 @@ def test_wrong_parameters_are_named(parameters: dict[str, object], message: str)
     with pytest.raises(ConfigurationError) as raised:
         Rebase.from_parameters(parameters)
     assert str(raised.value) == message
+
+
+def test_what_has_no_default_must_be_given() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Demanding(Sampling):
+        name = "demanding"
+        patience: int
+        words: tuple[str, ...] = field(default_factory=tuple)
+
+    with pytest.raises(ConfigurationError, match="demanding: patience must be given, it has no default"):
+        Demanding.from_parameters({})
+    assert Demanding.from_parameters({"patience": 3}) == Demanding(patience=3)
+    assert Demanding.parameters()["words"] == ()

@@ -7,6 +7,7 @@ import errno
 import gc
 import io
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from asyncsearch import (
     solve,
     solve_dataset,
 )
+from asyncsearch.answers.countdown_grader import CountdownGrader
 from asyncsearch.context import SearchContext
 from asyncsearch.run_directory import read_config
 from asyncsearch.run_directory.results_file import ResultsFile
@@ -146,6 +148,35 @@ def test_a_failed_problem_is_recorded_and_the_others_go_on() -> None:
     assert by_id["empty"].error == "the problem is empty"
     assert (done.solved, done.failed) == (5, 2)
     assert by_id["p3"].correct is False, "a failed problem counts as wrong"
+
+
+class MoodyGrader(CountdownGrader):
+    """Fails at one problem where answers are found, at others where they are compared and judged."""
+
+    def extract(self, solution: str) -> str | None:
+        answer = super().extract(solution)
+        return answer if answer is None else f"{len(solution) // int(answer != '3')}"
+
+    async def equal(self, left: str, right: str) -> bool:
+        if "7" in left + right:
+            raise LookupError("seven")
+        return left == right
+
+    async def is_right(self, problem: str, reference: str, answer: str) -> bool:
+        if reference == "4":
+            raise KeyError("four")
+        return True
+
+
+def test_a_grader_that_raises_fails_its_problem_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SolveOptions, "make_grader", lambda _: MoodyGrader())
+    done = run(problems(30), Sampling(width=2))
+    errors = Counter((result.error or "").partition(":")[0] for result in done.results())
+    assert errors.keys() == {"", "ZeroDivisionError", "LookupError", "KeyError"}
+    for result in done.results():
+        assert (result.answer is None) == (result.error is not None)
+        assert result.correct is (result.error is None)
+        assert result.error is None or "(test_solve.py, line " in result.error
 
 
 def test_a_model_that_is_gone_ends_the_run_and_what_was_solved_is_kept(tmp_path: Path) -> None:
@@ -295,6 +326,7 @@ def test_a_model_that_cannot_be_opened_is_named(name: str, error: type[Exception
     [
         ({"vote": "borda"}, "unknown vote 'borda'"),
         ({"aggregation": "median"}, "unknown aggregation 'median'"),
+        ({"grader": "maths"}, "unknown grader 'maths'; did you mean 'math'"),
         ({"policy_limit": 0}, "policy_limit must be at least 1"),
     ],
 )

@@ -279,6 +279,11 @@ def test_confidence_is_that_of_the_beta_distribution(first: int, second: int) ->
     assert math.isclose(majority_confidence(first, second), expected, rel_tol=1e-9, abs_tol=1e-12)
 
 
+def test_confidence_is_a_number_whatever_the_number_of_ballots() -> None:
+    assert majority_confidence(2000, 2000) == pytest.approx(0.5)
+    assert majority_confidence(5000, 10) == 1.0
+
+
 def test_a_leader_by_score_that_few_have_found_is_not_confident() -> None:
     cast = [Ballot(0, 1.0), Ballot(1, 0.3), Ballot(1, 0.3), Ballot(1, 0.3)]
     assert not is_confident(cast, "weighted", 0.6)

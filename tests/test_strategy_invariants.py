@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 
 import pytest
-from grown import PROBLEM, context_of, grow, shape
+from grown import PROBLEM, Scripted, context_of, grow, shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +86,16 @@ def test_the_number_of_particles_is_constant(width: int, iterations: int, seed: 
     tree = grow(strategy, SimulatedRuntime(), seed=seed)
     assert sum(leaf.multiplicity for leaf in tree.leaves()) == width
     assert all(count <= width for count in expanded_by_depth(tree).values())
+
+
+def test_a_particle_filter_that_always_resamples_does_so_among_equals() -> None:
+    """Multinomially, four equal particles are not each drawn once, but for 3 in 32 times."""
+    steps = {"": [(letter, 0.5) for letter in "abcd"], **{letter: [(f"{letter} answer", 0.5)] * 4 for letter in "abcd"}}
+    expanded = [
+        expanded_by_depth(grow(ParticleFilter(width=4, resampling="multinomial"), Scripted(steps), seed=seed))[1]
+        for seed in range(8)
+    ]
+    assert min(expanded) < 4
 
 
 def test_a_particle_filter_that_never_resamples_is_step_wise_sampling() -> None:
@@ -174,6 +184,8 @@ def test_what_cannot_be_foreseen_is_not_wrapped() -> None:
         make_strategy("speculative:mcts", {})
     with pytest.raises(ConfigurationError, match="early-stop:particle-filter: which leaves of particle-filter vote"):
         make_strategy("early-stop:particle-filter", {})
+    with pytest.raises(ConfigurationError, match="leaves of rebase vote, or how many, is known"):
+        make_strategy("early-stop:rebase", {"legacy": True})
 
 
 @given(lookahead=st.integers(1, 3), seed=seeds)

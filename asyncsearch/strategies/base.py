@@ -43,7 +43,7 @@ class Strategy(SearchParameters, ABC):
 
     @property
     def every_leaf_votes(self) -> bool:
-        """Whether every leaf is one candidate as soon as it is there, and stays one."""
+        """Whether every leaf is one of ``width`` candidates as soon as it is there, and stays one."""
         return True
 
     @classmethod

@@ -40,7 +40,7 @@ class EarlyStop(Wrapper):
         self._require("confidence", above=0.5, maximum=1)
         if not self.inner.every_leaf_votes:
             raise ConfigurationError(
-                f"{self.full_name}: which leaves of {self.inner.full_name} vote is known only at its end"
+                f"{self.full_name}: which leaves of {self.inner.full_name} vote, or how many, is known only at its end"
             )
 
     @property

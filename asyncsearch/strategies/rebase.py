@@ -37,6 +37,11 @@ class Rebase(ScoredStrategy):
         self._require("softmax_temperature", above=0)
         self._require("truncate_ratio", above=0, maximum=1)
 
+    @property
+    def every_leaf_votes(self) -> bool:
+        """With the published arithmetic more of them may than the width."""
+        return not self.legacy
+
     async def search(self, tree: SearchContext) -> None:
         """Expand depth by depth until the width is spent."""
         frontier, budget = [tree.root], self.width

@@ -19,6 +19,7 @@ from runtimes.base import (
     Prefix,
     Readout,
     Request,
+    RequestAborted,
     Result,
     Runtime,
     RuntimeFailure,
@@ -56,8 +57,8 @@ async def check_runtime(
     - A score is a number in [0, 1] for each prefix asked for, and the same whatever else is asked.
     - Where `Capabilities.honours_seeds` says so, a text depends on prefix and seed alone, and at temperature 0 on the
       prefix.
-    - What is aborted is delivered all the same; a call that is cancelled ends, and delivers nothing afterwards. The
-      runtime then goes on as before.
+    - What is aborted is delivered all the same, answered or as `RequestAborted`; a call that is cancelled ends, and
+      delivers nothing afterwards. The runtime then goes on as before.
 
     Args:
         runtime: open.
@@ -159,7 +160,7 @@ async def _is_alone_in_company(kind: _Kind) -> None:
         alone: dict[Request, Result | RuntimeFailure] = {}
 
         async def ask(request: Request, alone: dict[Request, Result | RuntimeFailure] = alone) -> None:
-            again = replace(request)
+            again = _to_be_told_the_same(request)
             alone[request] = (await _call(kind, [again])).by_request[again]
 
         async with anyio.create_task_group() as calls:
@@ -184,6 +185,12 @@ async def _can_be_aborted(kind: _Kind) -> None:
         outcomes.require_sound()
         if missing := [request for request in requests if request not in outcomes.by_request]:
             raise ContractViolation(f"of {size} requests that were aborted {len(missing)} had no outcome")
+        for outcome in outcomes.by_request.values():
+            if isinstance(outcome, RuntimeFailure) and not isinstance(outcome, RequestAborted):
+                raise ContractViolation(
+                    f"one of {size} requests that were aborted failed with {type(outcome).__name__}, and neither was "
+                    f"answered nor RequestAborted: {outcome}"
+                )
         await kind.runtime.abort(requests)  # nobody knows any more, and nobody minds
         await _call(kind, kind.make(1))
 
@@ -214,6 +221,13 @@ def _generate_requests(texts: Sequence[str], size: int) -> list[Request]:
         )
         for number in range(size)
     ]
+
+
+def _to_be_told_the_same(request: Request) -> Request:
+    """Another request that has the same answer; at temperature 0 no seed matters."""
+    if isinstance(request, GenerateRequest) and request.temperature == 0:
+        return replace(request, seed=request.seed + 1)
+    return replace(request)
 
 
 def _score_requests(texts: Sequence[str], readout: Readout, size: int) -> list[Request]:

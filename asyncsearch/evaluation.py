@@ -59,12 +59,17 @@ class Method:
 class Evaluation:
     """The accuracy of each method over one run's problems, beside what the run cost.
 
+    ``found`` is of how many problems some candidate is right: what a vote that never erred would come to.
+    ``different_answers`` is the mean number of different ones that a problem's candidates gave.
+
     ``failed`` problems count as wrong; ``ungraded`` ones, which have no reference, do not count.
     ``grading_gave_up`` pairs of answers took too long to compare and count as different. ``seconds`` is how long the
     run took, as far as its last result says.
     """
 
     accuracies: dict[Method, Accuracy]
+    found: Accuracy
+    different_answers: float
     solved: int
     failed: int
     ungraded: int
@@ -84,7 +89,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         for aggregation in ([None] if vote == "majority" else list(AGGREGATIONS))
     ]
     correct = dict.fromkeys(methods, 0)
-    solved = failed = ungraded = graded = 0
+    solved = failed = ungraded = graded = found = different = 0
     accounts = Accounts()
     seconds = 0.0
     scored = False
@@ -100,6 +105,11 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         graded += 1
         voters = [] if result.error is not None else await gather_voters(result.candidates, grader)
         scored = scored or any(candidate.step_scores for candidate, _ in voters)
+        different += len({group for _, group in voters})
+        for answer in dict.fromkeys(candidate.answer for candidate, _ in voters):
+            if answer is not None and await grader.is_right(result.problem, result.reference, answer):
+                found += 1
+                break
         for method in methods:
             answer = elect(voters, method.vote, method.aggregation or "last")
             if answer is not None and await grader.is_right(result.problem, result.reference, answer):
@@ -108,6 +118,8 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         accuracies={
             method: Accuracy(count, graded) for method, count in correct.items() if scored or method.aggregation is None
         },
+        found=Accuracy(found, graded),
+        different_answers=different / graded if graded else 0.0,
         solved=solved,
         failed=failed,
         ungraded=ungraded,

@@ -40,8 +40,13 @@ def test_solve_compares_four_rows(tmp_path: Path) -> None:
     assert [Path(record["run"]).name for record in records] == ["greedy", "rebase", "sampling"]
     assert {record["solved"] for record in records} == {6}
     assert len(records[1]["accuracies"]) == 9, "best-of-n and weighted under four aggregations, and majority"
+    for record in records:
+        assert record["found"] >= max(accuracy["accuracy"] for accuracy in record["accuracies"])
+        assert 0 < record["different_answers"] <= 4
+    assert records[0]["different_answers"] <= 1, "greedy decoding has but one"
     shown = command("evaluate", "run/rebase", cwd=tmp_path)
     assert "best-of-n" in shown.stdout
+    assert f"a right one among them for {records[1]['found']:.1%}" in shown.stdout
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ def evaluate_command(
             counts += f", {found.ungraded} without a reference"
         if found.grading_gave_up:
             counts += f", {found.grading_gave_up} pairs of answers took too long to compare and count as different"
+        if found.found.total:
+            among = f"a right one among them for {found.found.value:.1%} of the problems"
+            out.print(f"{found.different_answers:.1f} different answers a problem, {among}", highlight=False)
         out.print(accounts_table(found.accounts))
         held = f"at most {found.accounts.peak_tokens:,} tokens held for one problem"
         out.print(f"{counts}; {found.seconds:,.1f} seconds; {held}\n", highlight=False)

@@ -62,6 +62,8 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "ungraded": evaluation.ungraded,
         "grading_gave_up": evaluation.grading_gave_up,
         "seconds": evaluation.seconds,
+        "found": evaluation.found.value,
+        "different_answers": evaluation.different_answers,
         "accounts": asdict(evaluation.accounts),
         "flops": evaluation.accounts.flops,
         "accuracies": [

@@ -130,7 +130,7 @@ class SearchContext:
             node.multiplicity = 0
 
     async def look_ahead(self, nodes: Sequence[Node], steps: int) -> list[Node]:
-        """Where greedy decoding gets from each node in so many steps, or less where its solution ends before.
+        """Where greedy decoding gets from each node in so many steps, or less where its solution ends before or fails.
 
         What is grown for this is no candidate, and is grown once: a node has but one greedy continuation.
 
@@ -142,7 +142,9 @@ class SearchContext:
             walking = [index for index, node in enumerate(ends) if node.state is NodeState.OPEN]
             await self._settle([self._continue(ends[index]) for index in walking], whole_solutions=False)
             for index in walking:
-                ends[index] = ends[index].greedy or ends[index]
+                further = ends[index].greedy
+                if further is not None and further.state is not NodeState.FAILED:
+                    ends[index] = further
         return ends
 
     @property

@@ -10,7 +10,7 @@ from asyncsearch.errors import ConfigurationError
 from asyncsearch.options import SolveOptions
 from asyncsearch.plugins import suggestion
 from asyncsearch.run import run_names
-from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy
+from asyncsearch.strategies import Rebase, Sampling, Strategy, make_strategy, parameter_names
 
 __all__ = ["Entry", "entries_for"]
 
@@ -47,9 +47,9 @@ def _entries_of(
         own = {name: value for name, value in said.items() if name != "strategy"}
         taken = dict(shared)
         if len(strategies) > 1:
-            known = make_strategy(said["strategy"], own).to_parameters()
+            known = parameter_names(said["strategy"])
             taken = {name: value for name, value in shared.items() if name in known}
-            everybodys |= known.keys()
+            everybodys |= known
         strategy = make_strategy(said["strategy"], {**taken, **own})
         if strategy in made:
             raise ConfigurationError(f"{strategy.full_name} is given twice with the same parameters")

@@ -49,6 +49,9 @@ def load_plugin(group: str, name: str, kind: str) -> Any:
     found = [entry for entry in entry_points(group=group) if entry.name == name]
     if not found:
         raise ConfigurationError(f"unknown {kind} {name!r}; {suggestion(name, plugin_names(group))}")
+    if len({entry.value for entry in found}) > 1:
+        owners = " and ".join(sorted(entry.dist.name if entry.dist is not None else entry.value for entry in found))
+        raise ConfigurationError(f"{kind} {name!r} is registered by {owners}; which of them is meant cannot be told")
     try:
         return found[0].load()
     except Exception as error:  # a plug-in is anybody's code, and may do anything when it is imported

@@ -29,7 +29,7 @@ class SearchParameters:
     top_p: Annotated[float, Doc("smallest probability mass that tokens are drawn from, in (0, 1]")] = 1.0
     max_tokens: Annotated[int, Doc("tokens generated along one path from the root to a leaf")] = 1024
     max_step_tokens: Annotated[int, Doc("tokens generated for one step")] = 256
-    max_depth: Annotated[int, Doc("steps along one path")] = 25
+    max_depth: Annotated[int, Doc("steps along one path; the rest of a solution that is drawn as a whole is one")] = 25
     scored: Annotated[bool, Doc("whether the reward model scores the nodes")] = True
 
     def __post_init__(self) -> None:

@@ -41,6 +41,16 @@ def test_what_is_wrong_is_named(strategies: list[str], shared: dict[str, object]
         entries_for([{"strategy": name} for name in strategies], shared, SolveOptions())
 
 
+def test_a_shared_parameter_may_be_what_makes_the_others_fit() -> None:
+    particles = {"strategy": "particle-filter", "iterations": 10}
+    made = entries_for([particles, {"strategy": "early-stop:rebase"}], {"width": 64, "confidence": 0.9}, SolveOptions())
+    assert [entry.strategy.width for entry in made] == [64, 64]
+    with pytest.raises(ConfigurationError, match="says already what is inside"):
+        entries_for([{"strategy": "early-stop:rebase", "inner": "beam"}], {}, SolveOptions())
+    with pytest.raises(ConfigurationError, match="rebase:beam: rebase is no strategy around another"):
+        entries_for([{"strategy": "rebase:beam"}], {}, SolveOptions())
+
+
 def test_two_of_a_name_have_directories_of_their_own() -> None:
     entries = entries_for([{"strategy": "rebase"}, {"strategy": "rebase", "width": 4}], {}, SolveOptions())
     assert [entry.name for entry in entries] == ["rebase", "rebase-2"]

@@ -34,6 +34,18 @@ class Stubborn(Strategy):
     async def search(self, tree: SearchContext) -> None:
         await tree.expand([tree.root], [1], whole_solutions=True)
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nameless(Strategy):
+    """Who am I?"""
+    confidence: float = 0.3
+
+    async def search(self, tree: SearchContext) -> None:
+        await tree.expand([tree.root], [1], whole_solutions=True)
+
+class Confident(Nameless):
+    name = "confident"
+    source = "a test"
+
 class OldSchool(Sampling):
     """Sample as ever."""
     name = "old_school"
@@ -54,6 +66,9 @@ def installed(tmp_path: Path) -> dict[str, str]:
         "stubborn = stubborn:Stubborn\n"
         "old_school = stubborn:OldSchool\n"
         "renamed = stubborn:Stubborn\n"
+        "confident = stubborn:Confident\n"
+        "tot = stubborn:Confident\n"
+        "nameless = stubborn:Nameless\n"
         "angry = angry:Angry\n"
         "broken = nowhere_to_be_found:Broken\n"
         "[asyncsearch.reward_formats]\n"
@@ -75,8 +90,20 @@ def test_a_package_adds_a_strategy_and_a_broken_one_harms_no_other(installed: di
     assert "softmax_temperature" in listed.stdout
     assert "strategy 'broken' cannot be loaded" in listed.stderr
     assert "strategy 'angry' cannot be loaded: not today" in listed.stderr
+    assert "strategy 'nameless': its class has no name" in listed.stderr
     assert "strategy 'renamed': what is registered calls itself 'stubborn'" in listed.stderr
     assert listed.returncode == 1
+
+
+def test_what_cannot_be_told_apart_is_refused(installed: dict[str, str]) -> None:
+    """Two packages' strategies of one name, and a parameter that both a wrapper and what is inside have."""
+    for name, message in (
+        ("tot", "strategy 'tot' is registered by asyncsearch and stubborn"),
+        ("early-stop:confident", "early-stop:confident: both have a parameter 'confidence'"),
+    ):
+        refused = run(installed, "solve", "arithmetic", "--strategy", name)
+        assert refused.returncode == 2
+        assert message in refused.stderr
 
 
 def test_its_parameters_are_known_in_a_configuration_file(installed: dict[str, str], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from runtimes.base import (
     RuntimeFailure,
     ScoreRequest,
     ScoreResult,
+    Usage,
 )
 from runtimes.function import FunctionPolicy, FunctionReward
 from runtimes.local import LocalRuntime
@@ -151,6 +152,21 @@ class Hurt(Spoiled):
         return failed
 
 
+class Broken(SimulatedRuntime):
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        raise KeyError("oops")
+
+
+class Modest(Spoiled):
+    """Says that it has taken nothing."""
+
+    def spoil(self, requests: Sequence[Request], deliver: Deliver) -> Deliver:
+        def for_nothing(request: Request, outcome: Result | RuntimeFailure) -> None:
+            deliver(request, replace(outcome, usage=Usage()) if isinstance(outcome, GenerateResult) else outcome)
+
+        return for_nothing
+
+
 class Deaf(SimulatedRuntime):
     async def abort(self, requests: Sequence[Request]) -> None:
         await anyio.sleep_forever()
@@ -166,6 +182,8 @@ class Deaf(SimulatedRuntime):
         (Generous, "score: in a call of 1: 2 prefixes are scored"),
         (Moody, "alone, and .* in a call of 2"),
         (Restless, "temperature=0.0.* alone, and .* in a call of 7"),
+        (Broken, "generate: a call raised KeyError: 'oops'"),
+        (Modest, "no token was generated, and yet there is a text"),
         (Hurt, "requests that were aborted failed with RetryableError"),
         (Deaf, "had not ended after 60 seconds"),
     ],

@@ -15,6 +15,8 @@ from asyncsearch import SearchContext, Strategy, make_strategy, strategy_names
 from asyncsearch.testing import ContractViolation, check_strategy
 from asyncsearch.tree import Node, NodeState
 
+pytestmark = pytest.mark.anyio
+
 VARIANTS: dict[str, dict[str, object]] = {
     "beam": {"beams": 2, "lookahead": 1},
     "dvts": {"subtrees": 3, "lookahead": 1},
@@ -33,6 +35,10 @@ STRATEGIES = [
     *(make_strategy(name, {"width": 6}) for name in strategy_names()),
     *(make_strategy(name, {"width": 7, **parameters}) for name, parameters in VARIANTS.items()),
     make_strategy("beam", {"width": 6, "refill": True}),
+    *(
+        make_strategy(name, {"width": 6, "max_depth": 3, "max_tokens": 45})
+        for name in ("beam", "mcts", "ab-mcts", "ets")
+    ),
 ]
 
 
@@ -252,6 +258,11 @@ class Endless(Broken):
 def test_what_breaks_the_contract_is_found_out(broken: type[Strategy], words: str) -> None:
     with pytest.raises(ContractViolation, match=words):
         check_strategy(broken(width=6, max_depth=2))
+
+
+async def test_it_does_not_run_inside_of_a_loop() -> None:
+    with pytest.raises(RuntimeError, match="call it from a function that is not async"):
+        check_strategy(STRATEGIES[0])
 
 
 def test_what_is_reported_is_the_smallest_case() -> None:

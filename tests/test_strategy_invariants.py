@@ -17,7 +17,7 @@ from asyncsearch.election import elect, gather_voters
 from asyncsearch.scheduler import open_scheduler
 from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, Rebase, TreeOfThoughts
 from asyncsearch.strategies.even_allocation import even_shares
-from asyncsearch.tree import Node, Tree
+from asyncsearch.tree import Node, NodeState, Tree
 from runtimes.simulated import Faults, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -98,6 +98,22 @@ def test_a_particle_filter_that_always_resamples_does_so_among_equals() -> None:
     assert min(expanded) < 4
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_particle_that_was_lost_is_not_copied(seed: int) -> None:
+    """However little the others are worth."""
+    steps = {"": [("lost", 0.0), ("a answer", 0.0), ("b answer", 0.0), ("c", 0.0)], "c": [("c answer", 0.0)] * 4}
+    for parameters in ({"resampling": "multinomial"}, {"softmax_temperature": 20.0}):
+        strategy = make_strategy("particle-filter", {"width": 4, **parameters})
+        tree = grow(strategy, Scripted(steps), seed=seed)
+        assert sum(leaf.multiplicity for leaf in tree.leaves() if leaf.state is NodeState.ANSWERED) == 4
+
+
+def test_a_deep_tree_is_searched_as_any_other() -> None:
+    steps = {"c" * depth: [("c", 0.5)] for depth in range(1200)}
+    tree = grow(Mcts(width=1, root_children=1, children=1, max_depth=1200, max_tokens=20_000), Scripted(steps))
+    assert max(node.depth for node in tree.nodes()) == 1200
+
+
 def test_a_particle_filter_that_never_resamples_is_step_wise_sampling() -> None:
     tree = grow(ParticleFilter(width=6, ess_threshold=0.0), SimulatedRuntime())
     assert len(tree.root.children) == 6
@@ -129,8 +145,10 @@ def test_unfinished_branches_of_a_tree_search_never_vote(seed: int, root_childre
     assert all(candidate.answer is not None for candidate in candidates)
 
 
-async def answer_of(strategy: Strategy, seed: int, vote: str) -> tuple[str | None, Tree]:
-    runtime = SimulatedRuntime()
+async def answer_of(
+    strategy: Strategy, seed: int, vote: str, runtime: SimulatedRuntime | None = None
+) -> tuple[str | None, Tree]:
+    runtime = runtime or SimulatedRuntime()
     async with MathGrader() as grader, open_scheduler(runtime, runtime) as scheduler:
         context = context_of(scheduler, strategy, problem=PROBLEM, seed=seed, grader=grader, vote=vote)
         await strategy.search(context)
@@ -152,6 +170,27 @@ def test_an_early_stop_never_changes_the_vote_that_it_claims_decided(
     stopped, part = run_virtual(partial(answer_of, make_strategy(f"early-stop:{inner}", {"width": width}), seed, vote))
     assert stopped == whole
     assert sum(leaf.multiplicity for leaf in part.leaves()) <= sum(leaf.multiplicity for leaf in tree.leaves())
+
+
+@given(
+    cast=st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])), min_size=2, max_size=9),
+    vote=st.sampled_from(["majority", "weighted", "best-of-n"]),
+)
+@settings(max_examples=200)
+def test_no_leaves_that_come_change_a_vote_that_an_early_stop_claims_decided(
+    cast: list[tuple[int, float]], vote: str
+) -> None:
+    steps = {"": [(f"s{number} The answer is: {answer}", score) for number, (answer, score) in enumerate(cast)]}
+    whole, _ = run_virtual(
+        partial(answer_of, make_strategy("sampling", {"width": len(cast)}), 0, vote, Scripted(steps))
+    )
+    stopped, tree = run_virtual(
+        partial(answer_of, make_strategy("early-stop:sampling", {"width": len(cast)}), 0, vote, Scripted(steps))
+    )
+    assert stopped == whole
+    numbers = Counter(answer for answer, _ in cast)
+    if vote == "majority" and len(numbers) == 1 and len(cast) > 2:
+        assert sum(leaf.multiplicity for leaf in tree.leaves()) == len(cast) // 2 + 1
 
 
 def test_an_early_stop_does_stop_early() -> None:

@@ -9,7 +9,7 @@ from asyncsearch.strategies.ets import Ets
 from asyncsearch.strategies.mcts import Mcts
 from asyncsearch.strategies.particle_filter import ParticleFilter
 from asyncsearch.strategies.rebase import Rebase
-from asyncsearch.strategies.registry import make_strategy, strategy_named, strategy_names
+from asyncsearch.strategies.registry import make_strategy, parameter_names, strategy_named, strategy_names
 from asyncsearch.strategies.sampling import Sampling
 from asyncsearch.strategies.speculative import Speculative
 from asyncsearch.strategies.tot import TreeOfThoughts
@@ -31,6 +31,7 @@ __all__ = [
     "TreeOfThoughts",
     "Wrapper",
     "make_strategy",
+    "parameter_names",
     "strategy_named",
     "strategy_names",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -88,17 +89,15 @@ class Mcts(ScoredStrategy):
 
     def _select(self, root: Node, steps: dict[Node, list[Node]], visits: Visits, taken: set[Node]) -> Node | None:
         """The node that is reached from the root by going to the most promising child; None where nothing is left."""
-
-        def is_left(node: Node) -> bool:
-            if node.is_leaf or node in taken:
-                return False
-            return node not in steps or any(map(is_left, steps[node]))
-
-        if not is_left(root):
+        grown = itertools.chain([root], *steps.values())
+        to_expand = (node for node in grown if not node.is_leaf and node not in taken and node not in steps)
+        ways = {node for end in to_expand for node in (root, *end.lineage())}
+        if not ways:
             return None
         node = root
         while node in steps:
-            node = max(filter(is_left, steps[node]), key=lambda child: self._promise(child, steps, visits))
+            left = [child for child in steps[node] if child in ways]
+            node = max(left, key=lambda child: self._promise(child, steps, visits))
         return node
 
     def _promise(self, node: Node, steps: dict[Node, list[Node]], visits: Visits) -> float:

@@ -19,7 +19,7 @@ from asyncsearch.strategies.resampling import (
     particle_weights,
     systematic_resample,
 )
-from asyncsearch.tree import Node
+from asyncsearch.tree import Node, NodeState
 
 __all__ = ["ParticleFilter"]
 
@@ -35,7 +35,8 @@ class ParticleFilter(ScoredStrategy):
 
     A promising solution goes on several times, a poor one not at all, and chance is left its part, because the reward
     model may err. Finished particles take part in it, and vote as often as there are copies of them. Particles are
-    drawn anew only when their effective number falls below ``ess_threshold`` of them.
+    drawn anew only when their effective number falls below ``ess_threshold`` of them. A weight is always that of the
+    last step's score, which is taken for a judgement of all steps up to it: what was not drawn anew does not add up.
 
     With several ``iterations`` this is particle Gibbs: the width is shared among them, and each but the first keeps one
     solution of the one before, drawn by its weight, which its particles may be copied from at any depth. The particles
@@ -108,4 +109,7 @@ class ParticleFilter(ScoredStrategy):
         return _RESAMPLING[self.resampling](self._weights(population), count, tree.random)
 
     def _weights(self, population: Sequence[Node]) -> list[float]:
-        return particle_weights([particle.score for particle in population], self.softmax_temperature)
+        """Of a particle that was lost, none, as long as there are others."""
+        living = [particle for particle in population if particle.state is not NodeState.FAILED] or population
+        weights = iter(particle_weights([particle.score for particle in living], self.softmax_temperature))
+        return [next(weights) if particle in living else 0.0 for particle in population]

@@ -9,7 +9,7 @@ from asyncsearch.errors import ConfigurationError
 from asyncsearch.plugins import STRATEGIES, load_plugin, plugin_names
 from asyncsearch.strategies.base import Strategy
 
-__all__ = ["known_parameters", "make_strategy", "strategy_named", "strategy_names"]
+__all__ = ["known_parameters", "make_strategy", "parameter_names", "strategy_named", "strategy_names"]
 
 
 def strategy_names() -> list[str]:
@@ -26,6 +26,8 @@ def strategy_named(name: str) -> type[Strategy]:
     loaded = load_plugin(STRATEGIES, name, "strategy")
     if not (isinstance(loaded, type) and issubclass(loaded, Strategy)):
         raise ConfigurationError(f"strategy {name!r}: what is registered is not a subclass of Strategy")
+    if missing := [one for one in ("name", "source") if not isinstance(getattr(loaded, one, None), str)]:
+        raise ConfigurationError(f"strategy {name!r}: its class has no {missing[0]}")
     if loaded.name != name:
         raise ConfigurationError(
             f"strategy {name!r}: what is registered calls itself {loaded.name!r}; a run is resumed by that name, so "
@@ -49,7 +51,34 @@ def make_strategy(name: str, parameters: dict[str, Any]) -> Strategy:
     Raises:
         ConfigurationError: as `strategy_named` and `Strategy.from_parameters`.
     """
+    found, inner = _outer_and_inner(name)
+    if inner is None:
+        return found.from_parameters(parameters)
+    if "inner" in parameters:
+        raise ConfigurationError(f"{name} says already what is inside, and so does 'inner'; say it once")
+    return found.from_parameters({**parameters, "inner": inner})
+
+
+def parameter_names(name: str) -> set[str]:
+    """The parameters that `make_strategy` takes with a name: of a wrapper's those of what is inside, too.
+
+    Raises:
+        ConfigurationError: as `strategy_named`.
+    """
+    found, inner = _outer_and_inner(name)
+    parameters = found.parameters()
+    default = parameters.get("inner")
+    if inner is None and isinstance(default, Strategy):
+        inner = default.full_name
+    return parameters.keys() | (set() if inner is None else parameter_names(inner))
+
+
+def _outer_and_inner(name: str) -> tuple[type[Strategy], str | None]:
+    """The strategy of a name, and the name of what is inside where it says so."""
     outer, colon, inner = name.partition(":")
-    if outer not in strategy_names():
-        outer = outer.replace("_", "-")
-    return strategy_named(outer).from_parameters({**parameters, "inner": inner} if colon else parameters)
+    found = strategy_named(outer if outer in strategy_names() else outer.replace("_", "-"))
+    if not colon:
+        return found, None
+    if "inner" not in found.parameters():
+        raise ConfigurationError(f"{name}: {found.name} is no strategy around another")
+    return found, inner

@@ -13,6 +13,8 @@ __all__ = ["roll_out"]
 async def roll_out(tree: SearchContext, nodes: Sequence[Node]) -> list[Node]:
     """Draw the rest of a solution from every node that has not finished.
 
+    ``max_tokens`` limits it, and ``max_depth`` does not.
+
     Returns:
         For each node the leaf that it came to: a candidate like any other. For a leaf that is itself.
 

@@ -33,6 +33,10 @@ class Wrapper(Strategy):
             if value not in (default, inside):
                 raise ConfigurationError(f"{self.full_name}: {name} is a parameter of {self.inner.name}; give it there")
             object.__setattr__(self, name, inside)
+        if twice := sorted(self._own_parameters() & type(self.inner).parameters().keys()):
+            raise ConfigurationError(
+                f"{self.full_name}: both have a parameter {twice[0]!r}, which only one could be given"
+            )
         super(Wrapper, self).__post_init__()  # the short form does not work in a class with slots
 
     @property

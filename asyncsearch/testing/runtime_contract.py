@@ -88,6 +88,9 @@ async def check_runtime(
                 found.append(f"- {kind.name}: {first_cause(violations)}")
             except* TimeoutError:
                 found.append(f"- {kind.name}: a call had not ended after {patience:.0f} seconds ({check.__doc__})")
+            except* Exception as errors:  # noqa: BLE001 - a runtime is anybody's code
+                error = first_cause(errors)
+                found.append(f"- {kind.name}: a call raised {type(error).__name__}: {error} ({check.__doc__})")
     if found:
         raise ContractViolation("\n".join([f"{runtime!r} breaks the contract of a runtime:", *found]))
 
@@ -262,6 +265,8 @@ def _problems_with(request: Request, outcome: Result | RuntimeFailure) -> Iterat
         yield f"its text {outcome.text!r} has the stop string {stopped[0]!r} in it"
     if usage.generated_tokens > request.max_new_tokens:
         yield f"{usage.generated_tokens} tokens were generated, and {request.max_new_tokens} asked for at most"
+    if outcome.text.strip() and not usage.generated_tokens:
+        yield f"no token was generated, and yet there is a text: {outcome.text!r}"
     if outcome.finish is FinishReason.STOP and not request.stop:
         yield "it ended at a stop string, and none was given"
 

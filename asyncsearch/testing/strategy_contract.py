@@ -57,7 +57,7 @@ def check_strategy(strategy: Strategy, *, examples: int = 25) -> None:
     - When a search has ended or is cancelled, no task and no request is left; cancellation ends it.
     - Resumed from any part of its journal it grows the same tree, and draws nothing a second time.
 
-    It runs on a virtual clock and takes no model.
+    It runs on a virtual clock in an event loop of its own, so not from a coroutine, and takes no model.
 
     Args:
         strategy: with the parameters to check it with; a ``width`` of 8 or so is enough.
@@ -65,7 +65,9 @@ def check_strategy(strategy: Strategy, *, examples: int = 25) -> None:
 
     Raises:
         ContractViolation: one is broken; the message says which, and in what world: the smallest that was found.
+        RuntimeError: it is called in a running event loop.
     """
+    _require_no_loop()
     _grow_in_peace(strategy)
     found = []
     for check in (_depends_on_models_alone, _keeps_within_its_budget, _obeys_cancellation, _can_be_resumed):
@@ -75,6 +77,14 @@ def check_strategy(strategy: Strategy, *, examples: int = 25) -> None:
             found.append(str(violation))
     if found:
         raise ContractViolation(_headed(strategy, found))
+
+
+def _require_no_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("check_strategy has an event loop of its own: call it from a function that is not async")
 
 
 def _grow_in_peace(strategy: Strategy) -> None:

@@ -10,6 +10,7 @@ from asyncsearch.accounting import Accounts
 from asyncsearch.answers.grader import Grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.election import elect, gather_voters
+from asyncsearch.errors import AsyncSearchError
 from asyncsearch.results import ProblemResult
 from asyncsearch.rewards.aggregation import AGGREGATIONS
 
@@ -63,6 +64,7 @@ class Evaluation:
     ``different_answers`` is the mean number of different ones that a problem's candidates gave.
 
     ``failed`` problems count as wrong; ``ungraded`` ones, which have no reference, do not count.
+    ``grading_failed`` problems have answers at which the grader raises, and count as wrong.
     ``grading_gave_up`` pairs of answers took too long to compare and count as different. ``seconds`` is how long the
     run took, as far as its last result says.
     """
@@ -76,6 +78,7 @@ class Evaluation:
     accounts: Accounts
     seconds: float
     grading_gave_up: int
+    grading_failed: int
 
 
 async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluation:
@@ -89,7 +92,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         for aggregation in ([None] if vote == "majority" else list(AGGREGATIONS))
     ]
     correct = dict.fromkeys(methods, 0)
-    solved = failed = ungraded = graded = found = different = 0
+    solved = failed = ungraded = graded = found = different = grading_failed = 0
     accounts = Accounts()
     seconds = 0.0
     scored = False
@@ -103,17 +106,22 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
             ungraded += 1
             continue
         graded += 1
-        voters = [] if result.error is not None else await gather_voters(result.candidates, grader)
+        if result.error is not None:
+            continue
+        try:
+            voters = await gather_voters(result.candidates, grader)
+            answers = {candidate.answer for candidate, _ in voters}
+            right = {one for one in answers if one and await grader.is_right(result.problem, result.reference, one)}
+        except AsyncSearchError:
+            raise
+        except Exception:  # noqa: BLE001 - a grader is anybody's code
+            grading_failed += 1
+            continue
         scored = scored or any(candidate.step_scores for candidate, _ in voters)
         different += len({group for _, group in voters})
-        for answer in dict.fromkeys(candidate.answer for candidate, _ in voters):
-            if answer is not None and await grader.is_right(result.problem, result.reference, answer):
-                found += 1
-                break
+        found += bool(right)
         for method in methods:
-            answer = elect(voters, method.vote, method.aggregation or "last")
-            if answer is not None and await grader.is_right(result.problem, result.reference, answer):
-                correct[method] += 1
+            correct[method] += elect(voters, method.vote, method.aggregation or "last") in right
     return Evaluation(
         accuracies={
             method: Accuracy(count, graded) for method, count in correct.items() if scored or method.aggregation is None
@@ -126,4 +134,5 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         accounts=accounts,
         seconds=seconds,
         grading_gave_up=grader.gave_up - gave_up_before,
+        grading_failed=grading_failed,
     )

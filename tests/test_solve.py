@@ -37,6 +37,8 @@ from asyncsearch import (
 )
 from asyncsearch.answers.countdown_grader import CountdownGrader
 from asyncsearch.context import SearchContext
+from asyncsearch.evaluation import Method, evaluate
+from asyncsearch.results import Candidate
 from asyncsearch.run_directory import read_config
 from asyncsearch.run_directory.results_file import ResultsFile
 from runtimes.base import Deliver, GenerateRequest, RetryableError, RuntimeGone
@@ -177,6 +179,19 @@ def test_a_grader_that_raises_fails_its_problem_alone(monkeypatch: pytest.Monkey
         assert (result.answer is None) == (result.error is not None)
         assert result.correct is (result.error is None)
         assert result.error is None or "(test_solve.py, line " in result.error
+
+
+@pytest.mark.anyio
+async def test_an_evaluation_goes_on_where_a_grader_raises() -> None:
+    """At answers that the run's own vote did not come to."""
+    candidates = tuple(Candidate(text="", answer=answer, truncated=False, tokens=1) for answer in "12")
+    results = [
+        ProblemResult(id=reference, problem="p", answer="1", reference=reference, correct=True, candidates=candidates)
+        for reference in "345"
+    ]
+    found = await evaluate(results, MoodyGrader())
+    assert (found.grading_failed, found.found.correct, found.found.total) == (1, 2, 3)
+    assert found.accuracies[Method("majority", None)].correct == 2
 
 
 def test_a_model_that_is_gone_ends_the_run_and_what_was_solved_is_kept(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def evaluate_command(
         if found.found.total:
             among = f"a right one among them for {found.found.value:.1%} of the problems"
             out.print(f"{found.different_answers:.1f} different answers a problem, {among}", highlight=False)
+        if found.grading_failed:
+            counts += f", {found.grading_failed} with answers at which the grader fails, which count as wrong"
         out.print(accounts_table(found.accounts))
         held = f"at most {found.accounts.peak_tokens:,} tokens held for one problem"
         out.print(f"{counts}; {found.seconds:,.1f} seconds; {held}\n", highlight=False)

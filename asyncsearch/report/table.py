@@ -61,6 +61,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "failed": evaluation.failed,
         "ungraded": evaluation.ungraded,
         "grading_gave_up": evaluation.grading_gave_up,
+        "grading_failed": evaluation.grading_failed,
         "seconds": evaluation.seconds,
         "found": evaluation.found.value,
         "different_answers": evaluation.different_answers,

@@ -11,24 +11,19 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from asyncsearch.answers.voting import Ballot
-from asyncsearch.errors import printable
 from asyncsearch.format import Format
+from asyncsearch.growth import Growth, Soil, grow_all
 from asyncsearch.journal import NodeRecords, SearchJournal
 from asyncsearch.problem import Problem
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.search_parameters import SearchParameters
-from asyncsearch.seeds import draw_seed
+from asyncsearch.seeds import DrawSeeds
 from asyncsearch.speculation import Speculation
 from asyncsearch.step_scores import StepScores
 from asyncsearch.tree import GREEDY, Node, NodeState, Tree
 from runtimes.base import (
-    FinishReason,
-    GenerateRequest,
     Prefix,
-    RequestRejected,
-    RuntimeFailure,
-    RuntimeGone,
 )
 
 __all__ = ["Electorate", "SearchContext", "Watcher"]
@@ -73,26 +68,31 @@ class SearchContext:
         knows what the leaves will vote for, for strategies that want to know.
         """
         self.problem = problem
-        self._parameters = parameters
-        self._scheduler = scheduler
-        self._format = format
-        self._seed = seed
-        self._order = order
         self._journal = journal or SearchJournal()
-        self.random = Random(draw_seed(seed, problem.id, ()))
+        scores: StepScores | None = None
+        if parameters.scored and reward_format is not None:
+            scores = StepScores(problem.text, reward_format, scheduler=scheduler, order=order)
+        seeds = DrawSeeds(seed, problem.id)
+        self._soil = Soil(
+            parameters=parameters,
+            scheduler=scheduler,
+            format=format,
+            seeds=seeds,
+            order=order,
+            journal=self._journal,
+            scores=scores,
+        )
+        self.random = Random(seeds.of(()))
         self.grown: list[Node] = []
         self._electorate = electorate
         self._watchers: list[Watcher] = []
         self._speculation: Speculation | None = None
-        self._scores: StepScores | None = None
-        if parameters.scored and reward_format is not None:
-            self._scores = StepScores(problem.text, reward_format, scheduler=scheduler, order=order)
         self.root = Node(
             parent=None,
             draw=0,
             depth=0,
             prefix=Prefix(format.prompt_for(problem.text)),
-            reward_prefix=None if self._scores is None else self._scores.opening,
+            reward_prefix=None if scores is None else scores.opening,
         )
         self.tree = Tree(self.root)
 
@@ -109,7 +109,7 @@ class SearchContext:
 
         Raises:
             ValueError: a node is not OPEN, or the arguments' lengths differ; then nothing was grown.
-            RuntimeGone: in an exception group; a model will not answer any more.
+            RuntimeGone: a model will not answer any more.
 
         Cancellation cancels the children still growing, which stay PENDING, and withdraws their requests.
         """
@@ -175,21 +175,18 @@ class SearchContext:
         They are the draws that the next expansion would make, and are its children if it asks for them. Those it does
         not ask for are aborted then, and are waste.
         """
-        async with anyio.create_task_group() as tasks:
-            self._speculation = Speculation(tasks, self._speculate, draws=draws)
-            try:
-                yield
-            finally:
-                self._drop_speculation()
-                self._speculation = None
+        speculation = self._speculation = Speculation(draws=draws)
+        try:
+            yield
+        finally:
+            self._drop_speculation()
+            self._speculation = None
+            with anyio.CancelScope(shield=True):  # it is being given up, which is soon done
+                await speculation.end()
 
     def _drop_speculation(self) -> None:
         if self._speculation is not None:
             self.tree.dropped += self._speculation.drop()
-
-    async def _speculate(self, node: Node) -> None:
-        if node.state is NodeState.PENDING:  # it may have been taken, and found recorded
-            await self._grow(node, whole_solution=False)
 
     @property
     def _voters(self) -> Electorate:
@@ -222,8 +219,9 @@ class SearchContext:
             steps=parent.steps,
             path_tokens=parent.path_tokens,
         )
-        recorded = self._journal.of(child.path)
-        child.policy, child.reward = recorded.policy, recorded.reward  # paid for, whatever becomes of the node
+        if self._journal.known:
+            recorded = self._journal.of(child.path)
+            child.policy, child.reward = recorded.policy, recorded.reward  # paid for, whatever becomes of the node
         return child
 
     def unvisited(self) -> Iterator[NodeRecords]:
@@ -236,131 +234,58 @@ class SearchContext:
         Those that are recorded are settled before anything else, and before any watcher sees one of them: so a search
         that was ended by what came of them is ended again at once.
         """
-        recorded = dict.fromkeys(node for node in nodes if self._is_recorded(node, whole_solutions))
-        for node in recorded:
-            await self._grow(node, whole_solutions)
-        waiting = dict.fromkeys(node for node in nodes if node not in recorded)
-        unsettled = {node for node in waiting if node.state is NodeState.PENDING}
-
-        async def settle(node: Node) -> None:
-            if self._speculation is not None:
-                await self._speculation.wait(node)
-            if node.state is NodeState.PENDING:
-                await self._grow(node, whole_solutions)
-            unsettled.discard(node)
-            await look_at(node)
-
-        async def look_at(node: Node) -> None:
-            if node.draw == GREEDY:
-                return
-            for watcher in self._watchers:
-                await watcher(node)
-            if self._speculation is not None and unsettled and node.state is NodeState.OPEN:
-                first = len(node.children)
-                self._speculation.begin(
-                    node, [self._child_of(node, first + draw) for draw in range(self._speculation.draws)]
-                )
-
+        growths = [growth for node in dict.fromkeys(nodes) if (growth := self._growth_of(node, whole_solutions))]
+        for growth in growths:
+            if growth.is_recorded:
+                growth.begin()
+        settled = [growth for growth in growths if growth.ended]
+        growing = [growth for growth in growths if not growth.ended]
         try:
-            for node in recorded:
-                await look_at(node)
-            if recorded:
+            await grow_all(settled)
+            for growth in settled:
+                await self._look_at(growth.node, growing)
+            if settled:
                 await checkpoint()  # if one of them has ended the search, nothing more is asked for
-            async with anyio.create_task_group() as growing:
-                for node in waiting:
-                    growing.start_soon(settle, node)
+            for growth in growing:
+                growth.begin()
+            await self._wait_for(growing)
         finally:  # a search that is ended by what it has found had its tree in memory all the same
             self.tree.note_peak(nodes)
 
-    def _is_recorded(self, node: Node, whole_solution: bool) -> bool:
-        """Whether all that has become of a pending node is recorded, so that growing it waits for nobody."""
-        if node.state is not NodeState.PENDING:
-            return False
-        recorded = self._journal.of(node.path)
-        if recorded.failed is not None:
-            return True
-        drawn = recorded.generated is not None and recorded.generated.whole_solution is whole_solution
-        return drawn and (recorded.scored is not None or self._scores is None)
+    def _growth_of(self, node: Node, whole_solution: bool) -> Growth | None:
+        """What grows a node, None where it was grown before."""
+        ahead = None if self._speculation is None else self._speculation.growth_of(node)
+        if ahead is None and node.state is NodeState.PENDING:
+            return Growth(node, self._soil, whole_solution=whole_solution)
+        return ahead
 
-    async def _grow(self, node: Node, whole_solution: bool) -> None:
-        recorded = self._journal.of(node.path)
-        generated = False
-        try:
-            finish = await self._generate(node, whole_solution, recorded)
-            generated = True
-            if self._scores is not None:
-                await self._score(node, self._scores, recorded)
-        except RuntimeGone:
-            raise  # no other node will fare better
-        except RuntimeFailure as failure:
-            node.state = NodeState.FAILED
-            node.error = printable(str(failure))
-            if recorded.failed is None:
-                self._journal.add_failed(node.path, node.error, node.reward if generated else node.policy)
+    async def _wait_for(self, growing: Sequence[Growth]) -> None:
+        """Wait until all are settled and looked at."""
+        if self._watchers:
+            async with anyio.create_task_group() as watching:
+
+                def begin_to_look_at(node: Node) -> None:
+                    watching.start_soon(self._look_at, node, growing)
+
+                await grow_all(growing, each=begin_to_look_at)
+        elif self._speculation is not None:
+            await grow_all(growing, each=lambda node: self._go_ahead(node, growing))
+        else:
+            await grow_all(growing)
+
+    async def _look_at(self, node: Node, growing: Sequence[Growth]) -> None:
+        """Have all watchers see a node before anything goes on from it."""
+        if node.draw != GREEDY:
+            for watcher in self._watchers:
+                await watcher(node)
+            self._go_ahead(node, growing)
+
+    def _go_ahead(self, node: Node, growing: Sequence[Growth]) -> None:
+        """Continue a node before anybody asks for it, if others of its expansion are still growing."""
+        speculation = self._speculation
+        if speculation is None or node.state is not NodeState.OPEN or node.draw == GREEDY:
             return
-        except anyio.get_cancelled_exc_class():
-            cost = node.reward if generated else node.policy
-            if cost.aborted or cost.failed:
-                self._journal.add_abandoned(node.path, cost)
-            raise
-        node.state = self._state_of(node, finish, whole_solution)
-
-    async def _generate(self, node: Node, whole_solution: bool, recorded: NodeRecords) -> FinishReason:
-        if (generated := recorded.generated) is not None and generated.whole_solution is whole_solution:
-            text, finish = generated.text, generated.finish
-            prefix = node.prefix.extend(text, generated.token_ids)
-        elif recorded.failed is not None:
-            raise RequestRejected(recorded.failed.error)
-        else:
-            request = self._draw(node, whole_solution)
-            result = await self._scheduler.generate(request, order=self._order, cost=node.policy)
-            text, finish, prefix = result.text, result.finish, result.prefix
-            self._journal.add_generated(
-                node.path, text, prefix.token_ids, finish, node.policy, whole_solution=whole_solution
-            )
-        separator = self._format.separator if finish is FinishReason.STOP else ""
-        node.prefix = prefix.extend(separator) if separator else prefix
-        node.text = text + separator
-        node.tokens = node.policy.usage.generated_tokens
-        node.path_tokens += node.tokens
-        return finish
-
-    def _draw(self, node: Node, whole_solution: bool) -> GenerateRequest:
-        parameters = self._parameters
-        tokens_left = parameters.max_tokens - node.path_tokens
-        return GenerateRequest(
-            prefix=node.prefix,
-            seed=draw_seed(self._seed, self.problem.id, node.path),
-            max_new_tokens=tokens_left if whole_solution else min(tokens_left, parameters.max_step_tokens),
-            temperature=0.0 if node.draw == GREEDY else parameters.temperature,
-            top_p=parameters.top_p,
-            stop=() if whole_solution else (self._format.stop_before(node.depth + 1),),
-        )
-
-    async def _score(self, node: Node, scores: StepScores, recorded: NodeRecords) -> None:
-        assert node.reward_prefix is not None
-        steps = self._format.split_steps(node.text, first=node.steps + 1)
-        node.steps += len(steps)
-        if recorded.scored is not None:
-            scored = scores.restore(node.reward_prefix, steps, recorded.scored.scores)
-        elif recorded.failed is not None:
-            raise RequestRejected(recorded.failed.error)
-        else:
-            scored = await scores.score(node.reward_prefix, steps, cost=node.reward)
-            self._journal.add_scored(node.path, scored.scores, node.reward)
-        node.reward_prefix = scored.prefix
-        node.step_scores = scored.scores
-
-    def _state_of(self, node: Node, finish: FinishReason, whole_solution: bool) -> NodeState:
-        if finish is FinishReason.END:
-            return NodeState.ANSWERED
-        if self._format.states_answer(node.text, cut=finish is not FinishReason.STOP):
-            return NodeState.ANSWERED
-        parameters = self._parameters
-        spent = (
-            whole_solution
-            or finish is FinishReason.CONTEXT
-            or node.path_tokens >= parameters.max_tokens
-            or node.depth >= parameters.max_depth
-        )
-        return NodeState.TRUNCATED if spent else NodeState.OPEN
+        if any(not growth.ended for growth in growing):
+            first = len(node.children)
+            children = [self._child_of(node, first + draw) for draw in range(speculation.draws)]
+            speculation.begin(node, [Growth(child, self._soil) for child in children])

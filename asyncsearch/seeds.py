@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-__all__ = ["draw_seed"]
+__all__ = ["DrawSeeds", "draw_seed"]
+
+
+class DrawSeeds:
+    """The seeds of one problem's draws, see `draw_seed`."""
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, run_seed: int, problem_id: str) -> None:
+        self._begun = blake2b(
+            f"{run_seed}/{len(problem_id)}:{problem_id}/".encode("utf-8", "surrogatepass"), digest_size=8
+        )
+
+    def of(self, path: tuple[int, ...]) -> int:
+        """The seed of the draw at a path."""
+        digest = self._begun.copy()
+        digest.update(".".join(map(str, path)).encode())
+        return int.from_bytes(digest.digest(), "big") >> 1
 
 
 def draw_seed(run_seed: int, problem_id: str, path: tuple[int, ...]) -> int:
@@ -13,5 +30,4 @@ def draw_seed(run_seed: int, problem_id: str, path: tuple[int, ...]) -> int:
     ``path`` ends with the draw's own index. Equal arguments give equal seeds on every machine; two
     strategies that make the same first draws of a problem make the same text.
     """
-    address = f"{run_seed}/{len(problem_id)}:{problem_id}/{'.'.join(map(str, path))}"
-    return int.from_bytes(blake2b(address.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1
+    return DrawSeeds(run_seed, problem_id).of(path)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import anyio
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from asyncsearch.rewards import RewardFormat
-from asyncsearch.scheduler import Cost, Scheduler
-from runtimes.base import Prefix, RequestAborted, RequestRejected, RuntimeFailure, ScoreRequest
+from asyncsearch.rewards.format import extended
+from asyncsearch.scheduler import Cost, Pending, Scheduler
+from runtimes.base import (
+    Prefix,
+    RequestAborted,
+    RequestRejected,
+    RuntimeFailure,
+    ScoreRequest,
+    ScoreResult,
+)
 
-__all__ = ["ScoredSteps", "StepScores"]
+__all__ = ["ScoredSteps", "Scoring", "StepScores"]
 
 
 _DECIMALS = 7
@@ -29,13 +37,7 @@ class ScoredSteps:
     scores: tuple[float, ...]
 
 
-@dataclass(slots=True, eq=False)
-class _Asked:
-    """A question under way, up to the step that ends with ``last``."""
-
-    last: Prefix
-    answered: anyio.Event = field(default_factory=anyio.Event)
-    failure: RuntimeFailure | None = None
+Settle: TypeAlias = Callable[[ScoredSteps | RuntimeFailure], None]
 
 
 class StepScores:
@@ -55,40 +57,24 @@ class StepScores:
         self._order = order
         self._continued: dict[tuple[Prefix, str], Prefix] = {}
         self._scores: dict[Prefix, float] = {}
-        self._under_way: dict[Prefix, _Asked] = {}
+        self._under_way: dict[Prefix, Scoring] = {}
 
-    async def score(self, prefix: Prefix, steps: Sequence[str], *, cost: Cost) -> ScoredSteps:
+    def score(self, prefix: Prefix, steps: Sequence[str], *, cost: Cost, settle: Settle) -> Scoring:
         """Score ``steps``, of which the first comes after ``prefix``: the opening, or what was returned for another.
 
-        What is asked for this answer alone is added to ``cost``: nothing where all had been scored before.
+        What is asked for this answer alone is added to ``cost``: nothing where all had been scored before. ``settle``
+        is told the scores, at once where all of them are known, or why there are none: the runtime could not, or gave
+        something that is no score.
 
-        Raises:
-            RuntimeFailure: the runtime could not, or gave something that is no score.
-
-        A failure is that of all who wait for the same answer, and whose text is as long. Cancellation withdraws the
-        request; others who wait for it then ask for themselves.
+        A failure is that of all who wait for the same answer, and whose text is as long.
         """
         prefixes: list[Prefix] = []
         for step in steps:
             prefix = self._continue(prefix, step)
             prefixes.append(prefix)
-        known = 0
-        while known < len(prefixes):
-            if prefixes[known] in self._scores:
-                known += 1
-            elif (asked := self._under_way.get(prefixes[known])) is not None:
-                begun = anyio.current_time()
-                try:
-                    await asked.answered.wait()
-                finally:
-                    cost.queue_seconds += anyio.current_time() - begun
-                if asked.failure is not None and asked.last in prefixes:  # a longer text may fail on its own account
-                    raise asked.failure
-            else:
-                break
-        if known < len(prefixes):
-            await self._ask(prefixes[known:], cost)
-        return ScoredSteps(prefix=prefix, scores=tuple(self._scores[prefix] for prefix in prefixes))
+        scoring = Scoring(self, prefixes, cost, settle)
+        scoring.proceed()
+        return scoring
 
     def restore(self, prefix: Prefix, steps: Sequence[str], scores: Sequence[float]) -> ScoredSteps:
         """Take scores for known that were given before; otherwise as `score`.
@@ -104,32 +90,115 @@ class StepScores:
         return ScoredSteps(prefix=prefix, scores=tuple(scores))
 
     def _continue(self, prefix: Prefix, step: str) -> Prefix:
-        first = prefix is self.opening
-        key = prefix, self._format.step_text(step, first=first)
-        if key not in self._continued:
-            self._continued[key] = self._format.extend(prefix, step, first=first)
-        return self._continued[key]
+        pieces = self._format.step_pieces(step, first=prefix is self.opening)
+        key = prefix, pieces[0].text if len(pieces) == 1 else "".join([piece.text for piece in pieces])
+        continued = self._continued.get(key)
+        if continued is None:
+            continued = self._continued[key] = extended(prefix, pieces)
+        return continued
 
-    async def _ask(self, prefixes: Sequence[Prefix], cost: Cost) -> None:
-        """Have the last steps scored that these prefixes end with."""
-        request = ScoreRequest(reads=tuple(prefixes), readout=self._format.readout)
-        asked = _Asked(prefixes[-1])
-        self._under_way.update(dict.fromkeys(prefixes, asked))
-        try:
-            result = await self._scheduler.score(request, order=self._order, cost=cost)
-            if len(result.scores) != len(prefixes) or not all(0 <= score <= 1 for score in result.scores):
-                raise RequestRejected(
-                    f"the reward model gave {result.scores} for {len(prefixes)} steps; wanted is one number in [0, 1] "
-                    "for each",
-                    request=request,
-                )
-            scores = (round(float(score), _DECIMALS) for score in result.scores)
-            self._scores.update(zip(prefixes, scores, strict=True))
-        except RuntimeFailure as failure:
-            if not isinstance(failure, RequestAborted):
-                asked.failure = failure
-            raise
-        finally:
-            for prefix in prefixes:
-                del self._under_way[prefix]
-            asked.answered.set()
+
+class Scoring:
+    """A question on its way: some steps, of which all but the ``known`` first are being scored.
+
+    Some of them others may have asked for. Then it waits for these, ``since`` a moment, and asks for what is left.
+    """
+
+    __slots__ = ("_asked", "_cost", "_known", "_of", "_pending", "_prefixes", "_settle", "_since", "_waiting")
+
+    def __init__(self, of: StepScores, prefixes: Sequence[Prefix], cost: Cost, settle: Settle) -> None:
+        self._of = of
+        self._prefixes = prefixes
+        self._cost = cost
+        self._settle: Settle | None = settle
+        self._known = 0
+        self._pending: Pending[ScoreRequest, ScoreResult] | None = None
+        self._asked: Scoring | None = None
+        self._since = 0.0
+        self._waiting: list[Scoring] | None = None
+
+    def withdraw(self) -> None:
+        """Give the question up, unless it has been settled: it ends as `RequestAborted`.
+
+        Those who wait for it ask for themselves.
+        """
+        if self._pending is not None:
+            self._leave()  # before anybody asks: or they would wait for this
+            self._pending.withdraw()
+            self._wake(None)
+        elif self._asked is not None:
+            assert self._asked._waiting is not None
+            self._asked._waiting.remove(self)
+            self._stop_waiting()
+            self._end(RequestAborted("given up"))
+
+    def proceed(self) -> None:
+        """Pass over what is known; wait for what others ask, ask for what nobody does, or be done."""
+        of, prefixes = self._of, self._prefixes
+        while self._known < len(prefixes):
+            prefix = prefixes[self._known]
+            if prefix in of._scores:
+                self._known += 1
+            elif (asked := of._under_way.get(prefix)) is not None:
+                self._asked = asked
+                self._since = asyncio.get_running_loop().time()
+                if asked._waiting is None:
+                    asked._waiting = []
+                asked._waiting.append(self)
+                return
+            else:
+                self._ask()
+                return
+        self._end(ScoredSteps(prefix=prefixes[-1], scores=tuple([of._scores[prefix] for prefix in prefixes])))
+
+    def _ask(self) -> None:
+        of = self._of
+        reads = tuple(self._prefixes[self._known :])
+        for prefix in reads:
+            of._under_way[prefix] = self
+        request = ScoreRequest(reads=reads, readout=of._format.readout)
+        self._pending = of._scheduler.submit_score(request, order=of._order, cost=self._cost, settle=self._answered)
+
+    def _answered(self, outcome: ScoreResult | RuntimeFailure) -> None:
+        self._leave()
+        reads = self._prefixes[self._known :]
+        if isinstance(outcome, ScoreResult):
+            scores = outcome.scores
+            if len(scores) == len(reads) and all(0 <= score <= 1 for score in scores):
+                for prefix, score in zip(reads, scores, strict=True):
+                    self._of._scores[prefix] = round(float(score), _DECIMALS)
+                self._pending = None
+                self._wake(None)
+                self.proceed()
+                return
+            outcome = RequestRejected(
+                f"the reward model gave {scores} for {len(reads)} steps; wanted is one number in [0, 1] for each"
+            )
+        self._pending = None
+        self._wake(None if isinstance(outcome, RequestAborted) else outcome)
+        self._end(outcome)
+
+    def _leave(self) -> None:
+        under_way = self._of._under_way
+        for prefix in self._prefixes[self._known :]:
+            if under_way.get(prefix) is self:
+                del under_way[prefix]
+
+    def _wake(self, failure: RuntimeFailure | None) -> None:
+        waiting, self._waiting = self._waiting or (), None
+        for other in waiting:
+            other._stop_waiting()
+            # A longer text may fail on its own account.
+            if failure is not None and self._prefixes[-1] in other._prefixes:
+                other._end(failure)
+            else:
+                other.proceed()
+
+    def _stop_waiting(self) -> None:
+        self._asked = None
+        self._cost.queue_seconds += asyncio.get_running_loop().time() - self._since
+
+    def _end(self, outcome: ScoredSteps | RuntimeFailure) -> None:
+        settle, self._settle = self._settle, None
+        if settle is not None:
+            settle(outcome)

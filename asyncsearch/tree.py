@@ -61,6 +61,7 @@ class Node:
     multiplicity: int = 1
     children: list[Node] = field(default_factory=list)
     greedy: Node | None = None
+    _path: tuple[int, ...] | None = field(default=None, init=False, repr=False)
 
     @property
     def is_leaf(self) -> bool:
@@ -77,12 +78,14 @@ class Node:
     @property
     def path(self) -> tuple[int, ...]:
         """The node's address in its tree: the draw indices from the root to it; the root's is empty."""
-        draws: list[int] = []
-        node = self
-        while node.parent is not None:
-            draws.append(node.draw)
-            node = node.parent
-        return tuple(reversed(draws))
+        if self._path is None:
+            draws: list[int] = []
+            node = self
+            while node.parent is not None and node._path is None:
+                draws.append(node.draw)
+                node = node.parent
+            self._path = (*(node._path or ()), *reversed(draws))
+        return self._path
 
     def lineage(self) -> list[Node]:
         """The nodes from the root's child to this one."""

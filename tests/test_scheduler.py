@@ -194,8 +194,10 @@ def test_an_outcome_and_a_cancellation_may_come_at_the_same_moment(turns: list[t
                     tasks.start_soon(one, number, patience)
             lane = scheduler.statistics().generate
             assert is_balanced(lane)
-            assert (lane.settled, lane.failed) == (outcomes.count("result"), outcomes.count("failure"))
-            assert lane.withdrawn + lane.aborted == outcomes.count("cancelled")
+            # What settled in the turn in which its waiter was cancelled had been computed, and counts.
+            assert lane.settled + lane.failed + lane.withdrawn + lane.aborted == len(turns)
+            assert lane.settled >= outcomes.count("result")
+            assert lane.failed >= outcomes.count("failure")
             assert lane.generated_tokens == lane.settled
 
     run_virtual(main)

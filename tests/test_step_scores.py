@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from asyncsearch.rewards import REWARD_FORMATS
 from asyncsearch.scheduler import Cost, open_scheduler
+from asyncsearch.scheduler.answer import answer_to
 from asyncsearch.step_scores import ScoredSteps, StepScores
-from runtimes.base import Deliver, Request, RequestRejected, RuntimeFailure, ScoreRequest
+from runtimes.base import Deliver, Prefix, Request, RequestRejected, RuntimeFailure, ScoreRequest
 from runtimes.simulated import SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -42,6 +43,10 @@ class Recorder(SimulatedRuntime):
         await super().score([request for request in requests if request in taken], deliver)
 
 
+async def scores_of(scores: StepScores, prefix: Prefix, steps: list[str]) -> ScoredSteps:
+    return await answer_to(lambda settle: scores.score(prefix, steps, cost=Cost(), settle=settle))
+
+
 @given(solutions=solutions, delays=st.lists(st.floats(0, 0.2), min_size=12, max_size=12))
 @settings(max_examples=40)
 def test_each_step_is_scored_once(solutions: list[list[str]], delays: list[float]) -> None:
@@ -50,7 +55,7 @@ def test_each_step_is_scored_once(solutions: list[list[str]], delays: list[float
 
     async def ask(scores: StepScores, index: int) -> None:
         await anyio.sleep(delays[index])
-        found[index] = await scores.score(scores.opening, solutions[index], cost=Cost())
+        found[index] = await scores_of(scores, scores.opening, solutions[index])
 
     async def main() -> None:
         async with open_scheduler(runtime, runtime) as scheduler:
@@ -82,12 +87,12 @@ def test_giving_up_leaves_the_others_their_scores(patience: float) -> None:
 
             async def impatient() -> None:
                 with anyio.move_on_after(patience):
-                    await scores.score(scores.opening, ["a", "b"], cost=Cost())
+                    await scores_of(scores, scores.opening, ["a", "b"])
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(impatient)
                 await anyio.lowlevel.checkpoint()
-                kept.append(await scores.score(scores.opening, ["a"], cost=Cost()))
+                kept.append(await scores_of(scores, scores.opening, ["a"]))
 
     run_virtual(main)
     assert len(kept[0].scores) == 1
@@ -103,7 +108,7 @@ def test_a_refusal_is_that_of_all_who_wait_for_the_same_text() -> None:
 
             async def ask(steps: list[str]) -> None:
                 try:
-                    await scores.score(scores.opening, steps, cost=Cost())
+                    await scores_of(scores, scores.opening, steps)
                     outcomes.append("scored")
                 except RuntimeFailure as failure:
                     outcomes.append(str(failure))

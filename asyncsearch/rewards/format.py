@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runtimes.base import Capabilities, Prefix, Readout
 
-__all__ = ["Piece", "RewardFormat", "markup", "words"]
+__all__ = ["Piece", "RewardFormat", "extended", "markup", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,22 @@ class RewardFormat:
     def opening_for(self, problem: str) -> Prefix:
         """The text before the first step."""
         first, *rest = _merged(Piece(piece.text.replace("{problem}", problem), piece.markup) for piece in self.opening)
-        return _extended(Prefix(first.text, markup=first.markup), rest)
+        return extended(Prefix(first.text, markup=first.markup), rest)
 
     def extend(self, prefix: Prefix, step: str, *, first: bool) -> Prefix:
         """The text with one more step; its score is read at the last token."""
-        return _extended(prefix, self._pieces(step, first=first))
+        return extended(prefix, self.step_pieces(step, first=first))
 
     def step_text(self, step: str, *, first: bool) -> str:
         """What one step adds, as text."""
-        return "".join(piece.text for piece in self._pieces(step, first=first))
+        return "".join([piece.text for piece in self.step_pieces(step, first=first)])
 
     def opening_text(self, problem: str) -> str:
         """What stands before the first step, as text."""
         return self.opening_for(problem).full_text()
 
-    def _pieces(self, step: str, *, first: bool) -> Iterable[Piece]:
+    def step_pieces(self, step: str, *, first: bool) -> list[Piece]:
+        """What one step adds, see `extended`."""
         tag = "".join(piece.text for piece in self.tag)
         mark = tag.strip()
         body = step
@@ -94,7 +95,8 @@ def _merged(pieces: Iterable[Piece]) -> list[Piece]:
     return [piece for piece in merged if piece.text] or [words("")]
 
 
-def _extended(prefix: Prefix, pieces: Iterable[Piece]) -> Prefix:
+def extended(prefix: Prefix, pieces: Iterable[Piece]) -> Prefix:
+    """A prefix that goes on with some pieces."""
     for piece in pieces:
         prefix = prefix.extend(piece.text, markup=piece.markup)
     return prefix

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import heapq
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -20,6 +21,7 @@ from asyncsearch.scheduler.statistics import LaneStatistics
 from runtimes.base import (
     Deliver,
     Request,
+    RequestAborted,
     Result,
     RetryableError,
     RuntimeFailure,
@@ -28,44 +30,57 @@ from runtimes.base import (
     failure_concerning,
 )
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "Pending", "Settle"]
 
 RequestT = TypeVar("RequestT", bound=Request)
 ResultT = TypeVar("ResultT", bound=Result)
 
-_QUIET_PASSES = 6
+Settle: TypeAlias = Callable[[ResultT | RuntimeFailure], None]
+"""Called once per request, on the event loop, with what came of it. Must neither block nor raise."""
+
+_QUIET_PASSES = 3
 """Turns of the event loop without a new request after which it counts as run dry.
 
-A delivered result takes a few turns to become the next request: the node's task wakes, its task group
-ends, the strategy resumes, and new tasks start.
+A delivered result takes a turn or two to become the next request: the search wakes, and asks for more.
 """
 
 _ABORT_SECONDS = 5.0
-"""How long a cancelled request waits for the runtime to give it up."""
+"""How long a request that was given up waits for the runtime to let go of it."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.1, 10.0, 0.1
 """Seconds: before the second attempt, before any, and what is added by chance."""
 
 
+class _State(enum.Enum):
+    QUEUED = "queued"
+    IN_FLIGHT = "in flight"
+    PAUSING = "pausing"
+    GIVEN_UP = "given up"
+    """Its waiter has left, and would know what it has cost."""
+    ENDED = "ended"
+
+
 @dataclass(slots=True, eq=False)
-class _Entry(Generic[RequestT, ResultT]):
-    """A request on its way, once more or for the first time: queued, then ``sent``, until its waiter has gone on.
+class Pending(Generic[RequestT, ResultT]):
+    """A request on its way: queued, in flight, or pausing before it is sent once more, ``since`` a moment."""
 
-    Its ``future`` is done once there is an outcome, and once the waiter is cancelled: whichever is first counts. It
-    has been queued or in flight ``since`` a moment, and ``landed`` is set where somebody waits for a late outcome.
-    """
-
-    order: int
-    number: int
+    lane: Lane[RequestT, ResultT]
     request: RequestT
-    future: asyncio.Future[ResultT]
+    order: int
     cost: Cost
+    settle: Settle[ResultT]
     since: float
-    sent: bool = False
-    landed: anyio.Event | None = None
+    state: _State = _State.QUEUED
+    attempts: int = 0
+    batch: Sequence[Pending[RequestT, ResultT]] = ()
 
-    def __lt__(self, other: _Entry[RequestT, ResultT]) -> bool:
-        return (self.order, self.number) < (other.order, other.number)
+    def withdraw(self) -> None:
+        """Give the request up, unless it has ended: it ends as `RequestAborted`.
+
+        That is at once, but of a request in flight on a runtime that can abort: when that has told what it has cost,
+        or after five seconds.
+        """
+        self.lane.withdraw(self)
 
 
 @dataclass(slots=True)
@@ -94,8 +109,8 @@ class _Counters:
 class Lane(Generic[RequestT, ResultT]):
     """Coalesces requests into batches, oldest problem first, and never has more than ``limit`` in flight.
 
-    Each request is settled exactly once: with a result, with the failure that ended it, or by the
-    cancellation of whoever waits for it. Failures that may pass are retried after a growing, jittered pause.
+    Each request is settled exactly once: with a result, with the failure that ended it, or as aborted where whoever
+    waited for it gave it up. Failures that may pass are retried after a growing, jittered pause.
 
     Args:
         send: sends a batch and delivers each outcome, as `runtimes.base.Runtime.generate`.
@@ -120,109 +135,81 @@ class Lane(Generic[RequestT, ResultT]):
         self._aborts = aborts
         self._attempts = attempts
         self._numbers = itertools.count()
-        self._queue: list[_Entry[RequestT, ResultT]] = []
-        self._in_flight: dict[Request, _Entry[RequestT, ResultT]] = {}
-        self._to_abort: list[RequestT] = []
-        self._wake = anyio.Event()
+        self._queue: list[tuple[int, int, Pending[RequestT, ResultT]]] = []
+        self._in_flight: dict[Request, Pending[RequestT, ResultT]] = {}
+        self._pausing: dict[Pending[RequestT, ResultT], asyncio.TimerHandle] = {}
+        self._to_abort: list[Pending[RequestT, ResultT]] = []
+        self._wake = asyncio.Event()
         self._counters = _Counters()
         self._open = False
 
-    async def submit(self, request: RequestT, *, order: int, cost: Cost) -> ResultT:
-        """Wait for a request's result; the lower ``order`` goes first. What it takes is added to ``cost``.
+    def submit(
+        self, request: RequestT, *, order: int, cost: Cost, settle: Settle[ResultT]
+    ) -> Pending[RequestT, ResultT]:
+        """Have a request sent, those of a lower ``order`` first. What it takes is added to ``cost``.
 
-        Raises:
-            RuntimeFailure: the request failed for good.
-
-        Cancellation takes the request out of the queue, or aborts it where it is in flight, and waits a moment to
-        hear what it has cost.
+        ``settle`` is told its outcome, at once where the lane is closed.
         """
         self._counters.submitted += 1
-        try:
-            for attempt in range(1, self._attempts):
-                try:
-                    return await self._attempt(request, order, cost)
-                except RetryableError:
-                    await self._pause(attempt, cost)
-                    self._counters.retries += 1
-            return await self._attempt(request, order, cost)
-        except RuntimeFailure:
-            self._counters.failed += 1
-            raise
-
-    async def _attempt(self, request: RequestT, order: int, cost: Cost) -> ResultT:
-        """Send a request once."""
-        if not self._open:
-            raise RuntimeGone("the scheduler is closed", request=request)
-        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        entry = _Entry(order, next(self._numbers), request, future, cost, anyio.current_time())
-        heapq.heappush(self._queue, entry)
-        self._counters.queued += 1
-        self._wake.set()
-        try:
-            result = await future
-        except asyncio.CancelledError:
-            await self._withdraw(entry)
-            raise
-        finally:
-            if entry.sent:
-                self._counters.in_flight -= 1
-            else:
-                self._counters.queued -= 1
-        self._counters.settled += 1
-        cost.usage = result.usage
-        self._counters.prompt_tokens += result.usage.prompt_tokens
-        self._counters.cached_tokens += result.usage.cached_tokens
-        self._counters.generated_tokens += result.usage.generated_tokens
-        return result
-
-    async def _pause(self, attempt: int, cost: Cost) -> None:
-        """Wait before another attempt, the longer the more there have been, and for no two requests alike."""
-        begun = anyio.current_time()
-        self._counters.pausing += 1
-        try:
-            await anyio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) + random.uniform(0, _JITTER))
-        except anyio.get_cancelled_exc_class():
-            self._counters.withdrawn += 1
-            raise
-        finally:
-            self._counters.pausing -= 1
-            cost.queue_seconds += anyio.current_time() - begun
+        pending = Pending(self, request, order, cost, settle, 0.0)
+        if self._open:
+            self._enqueue(pending)
+        else:
+            self._fail(pending, RuntimeGone("the scheduler is closed", request=request))
+        return pending
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Send batches until cancelled. Leaving fails every request that is still waiting."""
+        self._loop = asyncio.get_running_loop()
         self._open = True
-        self._counters.idle_since = anyio.current_time()
+        self._counters.idle_since = self._loop.time()
         task_status.started()
         try:
             async with anyio.create_task_group() as batches:
                 while True:
                     await self._wake.wait()
-                    self._wake = anyio.Event()
+                    self._wake.clear()
                     if self._to_abort:
-                        batches.start_soon(self._give_up, tuple(self._to_abort))
-                        self._to_abort.clear()
+                        given_up, self._to_abort = self._to_abort, []
+                        batches.start_soon(self._give_up, given_up)
                     if self._counters.queued and len(self._in_flight) < self.limit:
                         await self._run_dry()
                         self._send_queued(batches)
         finally:
             self._open = False
-            for entry in [*self._queue, *self._in_flight.values()]:
-                if not entry.future.done():
-                    entry.future.set_exception(RuntimeGone("the scheduler was closed", request=entry.request))
-                elif entry.landed is not None:
-                    entry.landed.set()
-            self._queue.clear()
-            self._in_flight.clear()
-            if self._counters.idle_since is not None:
-                self._counters.idle_seconds += anyio.current_time() - self._counters.idle_since
-                self._counters.idle_since = None
+            self._close()
+
+    def withdraw(self, pending: Pending[RequestT, ResultT]) -> None:
+        """See `Pending.withdraw`."""
+        counted = self._counters
+        match pending.state:
+            case _State.QUEUED:  # it stays in the queue, and is passed over
+                counted.queued -= 1
+                counted.withdrawn += 1
+                pending.cost.queue_seconds += self._loop.time() - pending.since
+            case _State.PAUSING:
+                self._pausing.pop(pending).cancel()
+                counted.pausing -= 1
+                counted.withdrawn += 1
+                pending.cost.queue_seconds += self._loop.time() - pending.since
+            case _State.IN_FLIGHT:
+                counted.in_flight -= 1
+                counted.aborted += 1
+                self._to_abort.append(pending)
+                self._wake.set()
+                if self._aborts:
+                    pending.state = _State.GIVEN_UP
+                    return
+            case _:
+                return
+        self._end_given_up(pending)
 
     def statistics(self) -> LaneStatistics:
         """What the lane has done so far."""
         counted = self._counters
         idle = counted.idle_seconds
         if counted.idle_since is not None:
-            idle += anyio.current_time() - counted.idle_since
+            idle += self._loop.time() - counted.idle_since
         return LaneStatistics(
             submitted=counted.submitted,
             queued=counted.queued + counted.pausing,
@@ -243,6 +230,13 @@ class Lane(Generic[RequestT, ResultT]):
             idle_seconds=idle,
         )
 
+    def _enqueue(self, pending: Pending[RequestT, ResultT]) -> None:
+        pending.state = _State.QUEUED
+        pending.since = self._loop.time()
+        heapq.heappush(self._queue, (pending.order, next(self._numbers), pending))
+        self._counters.queued += 1
+        self._wake.set()
+
     async def _run_dry(self) -> None:
         """Wait until nobody submits any more, so that all that is ready goes into one batch."""
         quiet = 0
@@ -251,92 +245,144 @@ class Lane(Generic[RequestT, ResultT]):
             await checkpoint()
             quiet = quiet + 1 if self._counters.submitted == before else 0
 
-    async def _give_up(self, requests: Sequence[Request]) -> None:
-        with contextlib.suppress(RuntimeFailure):  # then they end by themselves
-            await self._abort(requests)
-
     def _send_queued(self, batches: TaskGroup) -> None:
         counted = self._counters
-        now = anyio.current_time()
-        batch: list[_Entry[RequestT, ResultT]] = []
-        while self._queue and len(self._in_flight) < self.limit:
-            entry = heapq.heappop(self._queue)
-            if entry.future.done():
+        in_flight = self._in_flight
+        now = self._loop.time()
+        batch: list[Pending[RequestT, ResultT]] = []
+        while self._queue and len(in_flight) < self.limit:
+            _, _, pending = heapq.heappop(self._queue)
+            if pending.state is not _State.QUEUED:
                 continue
-            entry.sent = True
-            entry.cost.queue_seconds += now - entry.since
-            entry.since = now
-            counted.queued -= 1
-            counted.in_flight += 1
-            self._in_flight[entry.request] = entry
-            batch.append(entry)
+            pending.state = _State.IN_FLIGHT
+            pending.attempts += 1
+            pending.batch = batch
+            pending.cost.queue_seconds += now - pending.since
+            pending.since = now
+            in_flight[pending.request] = pending
+            batch.append(pending)
         if not batch:
             return
+        counted.queued -= len(batch)
+        counted.in_flight += len(batch)
         counted.batches += 1
         counted.sent += len(batch)
         counted.largest_batch = max(counted.largest_batch, len(batch))
-        counted.peak_in_flight = max(counted.peak_in_flight, len(self._in_flight))
+        counted.peak_in_flight = max(counted.peak_in_flight, len(in_flight))
         if counted.idle_since is not None:
-            counted.idle_seconds += anyio.current_time() - counted.idle_since
+            counted.idle_seconds += now - counted.idle_since
             counted.idle_since = None
         batches.start_soon(self._send_batch, batch)
 
-    async def _send_batch(self, batch: list[_Entry[RequestT, ResultT]]) -> None:
-        def deliver(request: Request, outcome: Result | RuntimeFailure) -> None:
-            entry = self._in_flight.pop(request, None)
-            if entry is not None:
-                self._land(entry, outcome)
-
+    async def _send_batch(self, batch: Sequence[Pending[RequestT, ResultT]]) -> None:
         failure: RuntimeFailure | None = None
         try:
-            await self._send([entry.request for entry in batch], deliver)
+            await self._send([pending.request for pending in batch], self._deliver)
         except RuntimeFailure as error:
             failure = error
-        for entry in batch:
-            # A request that was delivered to be retried may be in flight again, as another entry.
-            if self._in_flight.get(entry.request) is entry:
+        for pending in batch:
+            # One that was delivered to be retried may be in flight again, in another batch.
+            if pending.batch is batch and pending.request in self._in_flight:
                 if failure is None:
-                    lost: RuntimeFailure = RetryableError("the runtime gave no outcome", request=entry.request)
+                    lost: RuntimeFailure = RetryableError("the runtime gave no outcome", request=pending.request)
                 else:
-                    lost = failure_concerning(failure, entry.request)
-                deliver(entry.request, lost)
+                    lost = failure_concerning(failure, pending.request)
+                self._deliver(pending.request, lost)
 
-    def _land(self, entry: _Entry[RequestT, ResultT], outcome: Result | RuntimeFailure) -> None:
+    def _deliver(self, request: Request, outcome: Result | RuntimeFailure) -> None:
         """Hand an outcome to its waiter, if there still is one."""
+        pending = self._in_flight.pop(request, None)
+        if pending is None:
+            return
+        counted = self._counters
+        now = self._loop.time()
         if not self._in_flight:
-            self._counters.idle_since = anyio.current_time()
+            counted.idle_since = now
         self._wake.set()
-        cost = entry.cost
-        cost.runtime_seconds += anyio.current_time() - entry.since
-        if entry.future.done():
+        if pending.state is _State.ENDED:
+            counted.wasted_tokens += outcome.usage.new_tokens
+            return  # what it has cost comes too late: by now that is written down
+        cost = pending.cost
+        cost.runtime_seconds += now - pending.since
+        if pending.state is _State.GIVEN_UP:
             cost.aborted = self._wasted(cost.aborted, outcome.usage)
-            if entry.landed is not None:
-                entry.landed.set()
-        elif isinstance(outcome, RuntimeFailure):
+            self._end_given_up(pending)
+            return
+        counted.in_flight -= 1
+        if isinstance(outcome, RuntimeFailure):
             cost.failed = self._wasted(cost.failed, outcome.usage)
-            entry.future.set_exception(outcome)
-        else:
-            entry.future.set_result(cast("ResultT", outcome))
+            if isinstance(outcome, RetryableError) and pending.attempts < self._attempts and self._open:
+                self._pause(pending)
+            else:
+                self._fail(pending, outcome)
+            return
+        usage = cost.usage = outcome.usage
+        counted.settled += 1
+        counted.prompt_tokens += usage.prompt_tokens
+        counted.cached_tokens += usage.cached_tokens
+        counted.generated_tokens += usage.generated_tokens
+        pending.state = _State.ENDED
+        pending.settle(cast("ResultT", outcome))
+
+    def _pause(self, pending: Pending[RequestT, ResultT]) -> None:
+        """Wait before another attempt, the longer the more there have been, and for no two requests alike."""
+        seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (pending.attempts - 1)) + random.uniform(0, _JITTER)
+        pending.state = _State.PAUSING
+        pending.since = self._loop.time()
+        self._counters.pausing += 1
+        self._pausing[pending] = self._loop.call_later(seconds, self._retry, pending)
+
+    def _retry(self, pending: Pending[RequestT, ResultT]) -> None:
+        del self._pausing[pending]
+        self._counters.pausing -= 1
+        self._counters.retries += 1
+        pending.cost.queue_seconds += self._loop.time() - pending.since
+        self._enqueue(pending)
+
+    async def _give_up(self, given_up: Sequence[Pending[RequestT, ResultT]]) -> None:
+        """Abort requests in flight; what the runtime does not let go of in time is waited for no longer."""
+        self._loop.call_later(_ABORT_SECONDS, self._wait_no_longer, given_up)
+        with contextlib.suppress(RuntimeFailure):  # then they end by themselves
+            await self._abort([pending.request for pending in given_up if pending.request in self._in_flight])
+
+    def _wait_no_longer(self, given_up: Sequence[Pending[RequestT, ResultT]]) -> None:
+        for pending in given_up:
+            if pending.state is _State.GIVEN_UP:
+                self._end_given_up(pending)
+
+    def _close(self) -> None:
+        """Fail all that is still waiting."""
+        counted = self._counters
+        for pending in [*(pending for _, _, pending in self._queue), *self._pausing, *self._in_flight.values()]:
+            match pending.state:
+                case _State.GIVEN_UP:
+                    self._end_given_up(pending)
+                    continue
+                case _State.QUEUED:
+                    counted.queued -= 1
+                case _State.PAUSING:
+                    counted.pausing -= 1
+                    self._pausing.pop(pending).cancel()
+                case _State.IN_FLIGHT:
+                    counted.in_flight -= 1
+                case _State.ENDED:
+                    continue
+            self._fail(pending, RuntimeGone("the scheduler was closed", request=pending.request))
+        self._queue.clear()
+        self._in_flight.clear()
+        if counted.idle_since is not None:
+            counted.idle_seconds += self._loop.time() - counted.idle_since
+            counted.idle_since = None
+
+    def _fail(self, pending: Pending[RequestT, ResultT], failure: RuntimeFailure) -> None:
+        self._counters.failed += 1
+        pending.state = _State.ENDED
+        pending.settle(failure)
+
+    def _end_given_up(self, pending: Pending[RequestT, ResultT]) -> None:
+        pending.state = _State.ENDED
+        pending.settle(RequestAborted("given up", request=pending.request))
 
     def _wasted(self, before: tuple[Usage, ...], usage: Usage) -> tuple[Usage, ...]:
         self._counters.wasted_tokens += usage.new_tokens
         return (*before, usage) if usage.new_tokens else before
-
-    async def _withdraw(self, entry: _Entry[RequestT, ResultT]) -> None:
-        """Give up a request whose waiter was cancelled; its outcome may have come at the same moment."""
-        if not entry.sent:
-            self._counters.withdrawn += 1
-            entry.cost.queue_seconds += anyio.current_time() - entry.since
-            return
-        self._counters.aborted += 1
-        if self._in_flight.get(entry.request) is entry:
-            entry.landed = anyio.Event()
-            self._to_abort.append(entry.request)
-            self._wake.set()
-            if self._aborts:
-                with anyio.move_on_after(_ABORT_SECONDS, shield=True):
-                    await entry.landed.wait()
-            # What the runtime says later comes too late: by then its cost is written down.
-            entry.cost = Cost()
-        elif not entry.future.cancelled() and entry.future.exception() is None:
-            entry.cost.aborted = self._wasted(entry.cost.aborted, entry.future.result().usage)

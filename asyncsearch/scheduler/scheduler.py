@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
 
+from asyncsearch.scheduler.answer import answer_to
 from asyncsearch.scheduler.cost import Cost
-from asyncsearch.scheduler.lane import Lane
-from asyncsearch.scheduler.statistics import LaneStatistics, SchedulerStatistics
-from runtimes.base import GenerateRequest, GenerateResult, Runtime, RuntimeGone, ScoreRequest, ScoreResult
+from asyncsearch.scheduler.lane import Lane, Pending, Settle
+from asyncsearch.scheduler.statistics import SchedulerStatistics
+from runtimes.base import (
+    Deliver,
+    GenerateRequest,
+    GenerateResult,
+    Request,
+    Runtime,
+    ScoreRequest,
+    ScoreResult,
+)
 
 __all__ = ["Scheduler", "open_scheduler"]
 
@@ -26,8 +35,21 @@ class Scheduler:
         generate_lane: Lane[GenerateRequest, GenerateResult] | None = None,
         score_lane: Lane[ScoreRequest, ScoreResult] | None = None,
     ) -> None:
-        self._generate_lane = generate_lane
-        self._score_lane = score_lane
+        # A lane that is not running refuses whatever it is given.
+        self._generate_lane = generate_lane or Lane(_send_nowhere, _abort_nothing, limit=1)
+        self._score_lane = score_lane or Lane(_send_nowhere, _abort_nothing, limit=1)
+
+    def submit_generate(
+        self, request: GenerateRequest, *, order: int, cost: Cost, settle: Settle[GenerateResult]
+    ) -> Pending[GenerateRequest, GenerateResult]:
+        """Have something generated, see `Lane.submit`: what `generate` does, without a task that waits."""
+        return self._generate_lane.submit(request, order=order, cost=cost, settle=settle)
+
+    def submit_score(
+        self, request: ScoreRequest, *, order: int, cost: Cost, settle: Settle[ScoreResult]
+    ) -> Pending[ScoreRequest, ScoreResult]:
+        """Have some steps scored, likewise."""
+        return self._score_lane.submit(request, order=order, cost=cost, settle=settle)
 
     async def generate(self, request: GenerateRequest, *, order: int, cost: Cost | None = None) -> GenerateResult:
         """Wait for a generation; requests of a lower ``order`` go first. What it takes is added to ``cost``.
@@ -38,21 +60,17 @@ class Scheduler:
         Cancellation withdraws the request. If it is in flight it is aborted on the runtime, and the call returns
         when that has told what it has cost, or after five seconds.
         """
-        if self._generate_lane is None:
-            raise RuntimeGone("there is no policy", request=request)
-        return await self._generate_lane.submit(request, order=order, cost=cost or Cost())
+        known = cost or Cost()
+        return await answer_to(lambda settle: self.submit_generate(request, order=order, cost=known, settle=settle))
 
     async def score(self, request: ScoreRequest, *, order: int, cost: Cost | None = None) -> ScoreResult:
         """Wait for the scores of some steps; otherwise as `generate`."""
-        if self._score_lane is None:
-            raise RuntimeGone("there is no reward model", request=request)
-        return await self._score_lane.submit(request, order=order, cost=cost or Cost())
+        known = cost or Cost()
+        return await answer_to(lambda settle: self.submit_score(request, order=order, cost=known, settle=settle))
 
     def statistics(self) -> SchedulerStatistics:
         """What both lanes have done so far."""
-        lanes = (self._generate_lane, self._score_lane)
-        generate, score = (LaneStatistics() if lane is None else lane.statistics() for lane in lanes)
-        return SchedulerStatistics(generate=generate, score=score)
+        return SchedulerStatistics(generate=self._generate_lane.statistics(), score=self._score_lane.statistics())
 
 
 @asynccontextmanager
@@ -93,3 +111,11 @@ async def open_scheduler(
             await lanes.start(score_lane.run)
         yield Scheduler(generate_lane, score_lane)
         lanes.cancel_scope.cancel()
+
+
+async def _send_nowhere(requests: Sequence[Request], deliver: Deliver) -> None:
+    raise AssertionError("there is no runtime")
+
+
+async def _abort_nothing(requests: Sequence[Request]) -> None:
+    raise AssertionError("there is no runtime")

@@ -1,0 +1,130 @@
+"""What every benchmark does: measure things in turn, describe the machine, print tables and keep them as JSON."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["RESULTS", "Report", "Spread", "alternate", "machine", "ratios"]
+
+T = TypeVar("T")
+
+RESULTS = Path(__file__).parent / "results"
+"""Where the latest tables are kept."""
+
+_PACKAGES = ("anyio", "aiohttp", "uvloop", "torch", "transformers", "sglang", "its-hub")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of some measurements of one thing, and how far they lie apart."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of at least one measurement."""
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __format__(self, spec: str) -> str:
+        if self.lowest == self.highest:
+            return f"{self.median:{spec}}"
+        return f"{self.median:{spec}} ({self.lowest:{spec}} - {self.highest:{spec}})"
+
+
+def alternate(arms: Mapping[str, Callable[[], T]], *, repeats: int) -> dict[str, list[T]]:
+    """Measure each arm ``repeats`` times, in turn (A B A B): what disturbs the machine then disturbs all of them."""
+    found: dict[str, list[T]] = {name: [] for name in arms}
+    for _ in range(repeats):
+        for name, measure in arms.items():
+            found[name].append(measure())
+    return found
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
+    """How much measurements are, each against the one made beside it."""
+    return Spread.of([one / other for one, other in zip(of, to, strict=True)])
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the packages that are measured."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": versions,
+        "commit": _commit(),
+    }
+
+
+@dataclass(slots=True)
+class Report:
+    """The tables of one benchmark: printed, and written to a file as soon as each is there."""
+
+    benchmark: str
+    output: Path | None = None
+    tables: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, samples: Any = None) -> None:
+        """Print a table and keep it, with the ``samples`` that it was made of."""
+        shown = Table(title=title)
+        for heading in headings:
+            numbers = all(row[headings.index(heading)][:1].isdigit() for row in rows)
+            shown.add_column(heading, justify="right" if numbers else "left")
+        for row in rows:
+            shown.add_row(*row)
+        Console().print(shown)
+        self.tables.append(
+            {"title": title, "headings": [*headings], "rows": [[*row] for row in rows], "samples": samples}
+        )
+        self._write()
+
+    def _write(self) -> None:
+        output = self.output or RESULTS / f"{self.benchmark}.json"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        record = {
+            "benchmark": self.benchmark,
+            "command": " ".join(["python", "-m", f"benchmarks.{self.benchmark}", *sys.argv[1:]]),
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": machine(),
+            "tables": self.tables,
+        }
+        output.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -84,6 +84,8 @@ class ProblemSearch:
                 correct = await self.grader.is_right(problem.text, problem.answer, answer)
         except Exception as raised:  # noqa: BLE001 - so is a grader
             error, answer = _recorded(raised), None
+        accounts = account_for(context.tree, context.unvisited(), policy=self.policy_size, reward=self.reward_size)
+        context.tree.fell()
         return ProblemResult(
             id=problem.id,
             problem=problem.text,
@@ -91,7 +93,7 @@ class ProblemSearch:
             reference=problem.answer,
             correct=correct,
             candidates=candidates,
-            accounts=account_for(context.tree, context.unvisited(), policy=self.policy_size, reward=self.reward_size),
+            accounts=accounts,
             error=error,
             seconds=round(anyio.current_time() - started, 3),
         )

@@ -10,6 +10,7 @@ from typing import overload
 
 import anyio
 
+from asyncsearch.collector import collector_spared
 from asyncsearch.errors import ConfigurationError, DatasetError, ModelGone, StorageError, first_cause
 from asyncsearch.format import Format, format_named
 from asyncsearch.models import open_runtime, size_of
@@ -155,6 +156,7 @@ async def _solve_all(
                 policy_runtime, reward_runtime, policy_limit=options.policy_limit, reward_limit=options.reward_limit
             )
         )
+        stack.enter_context(collector_spared())
         models = {
             "policy": policy_runtime.capabilities,
             "reward": None if reward_runtime is None else reward_runtime.capabilities,

@@ -158,6 +158,15 @@ class Tree:
                 node = node.parent
         self.peak_tokens = max(self.peak_tokens, prompt + tokens)
 
+    def fell(self) -> None:
+        """Cut all nodes off their children, when nobody needs the tree any more.
+
+        They refer to each other in circles, and would stay until the garbage collector has gone through everything.
+        """
+        for node in [*self.nodes(), *self.greedy_nodes()]:
+            node.children.clear()
+            node.greedy = None
+
     def check(self) -> None:
         """Verify the invariants.
 

@@ -25,6 +25,7 @@ T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results"
 """Where the latest tables are kept."""
 
+_COLUMNS = 160
 _PACKAGES = ("anyio", "aiohttp", "uvloop", "torch", "transformers", "sglang", "its-hub")
 
 
@@ -95,7 +96,10 @@ class Report:
             shown.add_column(heading, justify="right" if numbers else "left")
         for row in rows:
             shown.add_row(*row)
-        Console().print(shown)
+        console = Console()
+        if not console.is_terminal:  # where there are as many columns as are wanted
+            console.width = _COLUMNS
+        console.print(shown)
         self.tables.append(
             {"title": title, "headings": [*headings], "rows": [[*row] for row in rows], "samples": samples}
         )

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-import anyio
 import orjson
 
 from runtimes.base import RequestRejected, RetryableError, RuntimeGone, ServerUnreachable
@@ -45,7 +44,7 @@ class JsonSession:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self._deadline_seconds, sock_connect=_CONNECT_SECONDS),
         )
         return self
 
@@ -79,9 +78,8 @@ class JsonSession:
         where = f"{self.address}{path}"
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            with anyio.fail_after(self._deadline_seconds):
-                async with self._session.request(method, where, data=body, headers=headers) as response:
-                    status, answer = response.status, await response.read()
+            async with self._session.request(method, where, data=body, headers=headers) as response:
+                status, answer = response.status, await response.read()
         except aiohttp.ConnectionTimeoutError as error:
             raise ServerUnreachable(f"{where} cannot be reached: no connection in {_CONNECT_SECONDS:g} s") from error
         except TimeoutError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from transformers import PreTrainedTokenizerBase
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase, TokenizersBackend
 
 from runtimes.base import BEGINNING_OF_SEQUENCE, Prefix
 
@@ -25,6 +26,7 @@ class TextCodec:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
+        self._plain = _plain_encoder(tokenizer)
         self._anchor = tuple(tokenizer.encode(_ANCHOR, add_special_tokens=False))
         self._anchor_text = str(self._tokenizer.decode(list(self._anchor)))
         self.piece = lru_cache(maxsize=1 << 17)(self._piece)
@@ -55,6 +57,8 @@ class TextCodec:
 
     def _encode(self, text: str) -> tuple[int, ...]:
         # What a model or a problem says is text: spelling out a special token does not make one.
+        if self._plain is not None:
+            return tuple(self._plain.encode(text, add_special_tokens=False).ids)
         return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True, verbose=False))
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -88,3 +92,17 @@ class TextCodec:
         kept = tuple(tokens[:length])
         rest = text[len(decoded) :]
         return kept + self.encode_continuation(rest) if rest else kept
+
+
+def _plain_encoder(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:
+    """What encodes text as text, special tokens spelled out and all; None where it is written in Python.
+
+    A copy of its own: the tokenizer sets its options anew for every text, and takes most of the time for that.
+    """
+    if not isinstance(tokenizer, TokenizersBackend):
+        return None
+    plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    plain.no_truncation()
+    plain.no_padding()
+    plain.encode_special_tokens = True
+    return plain

@@ -321,8 +321,7 @@ class Lane(Generic[RequestT, ResultT]):
         counted.prompt_tokens += usage.prompt_tokens
         counted.cached_tokens += usage.cached_tokens
         counted.generated_tokens += usage.generated_tokens
-        pending.state = _State.ENDED
-        pending.settle(cast("ResultT", outcome))
+        self._end(pending, cast("ResultT", outcome))
 
     def _pause(self, pending: Pending[RequestT, ResultT]) -> None:
         """Wait before another attempt, the longer the more there have been, and for no two requests alike."""
@@ -376,12 +375,15 @@ class Lane(Generic[RequestT, ResultT]):
 
     def _fail(self, pending: Pending[RequestT, ResultT], failure: RuntimeFailure) -> None:
         self._counters.failed += 1
-        pending.state = _State.ENDED
-        pending.settle(failure)
+        self._end(pending, failure)
 
     def _end_given_up(self, pending: Pending[RequestT, ResultT]) -> None:
+        self._end(pending, RequestAborted("given up", request=pending.request))
+
+    def _end(self, pending: Pending[RequestT, ResultT], outcome: ResultT | RuntimeFailure) -> None:
         pending.state = _State.ENDED
-        pending.settle(RequestAborted("given up", request=pending.request))
+        pending.batch = ()  # which refers to it
+        pending.settle(outcome)
 
     def _wasted(self, before: tuple[Usage, ...], usage: Usage) -> tuple[Usage, ...]:
         self._counters.wasted_tokens += usage.new_tokens

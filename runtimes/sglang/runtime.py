@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from runtimes.base import (
     Capabilities,
@@ -172,8 +173,12 @@ class SglangRuntime(SharedOpening):
             # Sent all the same, it would end the server.
             raise RuntimeGone(f"{self!r} serves a reward model with a head, which generates nothing")
         async with self._call(requests, deliver) as call, anyio.create_task_group() as tasks:
-            for forks in by_prefix.values():
-                tasks.start_soon(self._generate_forks, forks, call)
+            for prefix, forks in by_prefix.items():
+                if len(forks) > 1 and prefix not in call.prefixes:
+                    tasks.start_soon(self._generate_forks, forks, call, tasks)
+                else:
+                    for fork in forks:
+                        tasks.start_soon(self._generate_one, fork, 0, call)
 
     async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.score`."""
@@ -226,12 +231,11 @@ class SglangRuntime(SharedOpening):
 
     # Generation.
 
-    async def _generate_forks(self, forks: Sequence[GenerateRequest], call: _Call) -> None:
-        """Generate all the continuations of one prefix."""
-        computed = await call.prefixes.compute(forks[0].prefix) if len(forks) > 1 else 0
-        async with anyio.create_task_group() as tasks:
-            for fork, share in zip(forks, _shares(computed, len(forks)), strict=True):
-                tasks.start_soon(self._generate_one, fork, share, call)
+    async def _generate_forks(self, forks: Sequence[GenerateRequest], call: _Call, tasks: TaskGroup) -> None:
+        """Have a prefix computed, then generate all its continuations."""
+        computed = await call.prefixes.compute(forks[0].prefix)
+        for fork, share in zip(forks, _shares(computed, len(forks)), strict=True):
+            tasks.start_soon(self._generate_one, fork, share, call)
 
     async def _generate_one(self, request: GenerateRequest, extra_tokens: int, call: _Call) -> None:
         if (sent := call.left.get(request)) is None:

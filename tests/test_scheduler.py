@@ -26,7 +26,7 @@ from runtimes.base import (
     TokenLabels,
     Usage,
 )
-from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
+from runtimes.simulated import Faults, SimulatedRuntime, World
 from runtimes.virtual_clock import Deadlock, run_virtual
 
 
@@ -304,7 +304,7 @@ def test_a_defect_of_a_runtime_is_not_hidden() -> None:
 
 def test_cancelling_in_flight_aborts_on_the_runtime() -> None:
     async def main() -> tuple[int, int, float]:
-        runtime = SimulatedRuntime(server=ServerModel(median_step_tokens=10_000))
+        runtime = SimulatedRuntime(world=World(median_step_tokens=10_000))
         async with open_scheduler(runtime) as scheduler:
             with anyio.move_on_after(0.5):
                 await scheduler.generate(GenerateRequest(prefix=Prefix("p"), seed=0, max_new_tokens=10**6), order=0)

@@ -42,7 +42,7 @@ from asyncsearch.results import Candidate
 from asyncsearch.run_directory import read_config
 from asyncsearch.run_directory.results_file import ResultsFile
 from runtimes.base import Deliver, GenerateRequest, RetryableError, RuntimeGone
-from runtimes.simulated import Faults, ServerModel, SimulatedRuntime
+from runtimes.simulated import Faults, SimulatedRuntime, World
 from runtimes.virtual_clock import run_virtual
 
 
@@ -396,7 +396,7 @@ def test_thousands_of_problems_in_one_process_and_no_tree_outlives_its_problem(t
             alive.append(sum(type(thing) is Tree for thing in gc.get_objects()))
 
     async def main() -> Run:
-        runtime = SimulatedRuntime(server=ServerModel(shortest=2, longest=4))
+        runtime = SimulatedRuntime(world=World(shortest=2, longest=4))
         return await solve_dataset(
             problems(2000),
             Rebase(width=4),

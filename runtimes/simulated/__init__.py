@@ -1,0 +1,7 @@
+"""A seeded model of a server: latency, continuous batching and faults, for tests and benchmarks."""
+
+from runtimes.simulated.batching import ServerModel
+from runtimes.simulated.runtime import Faults, SimulatedRuntime
+from runtimes.simulated.world import World
+
+__all__ = ["Faults", "ServerModel", "SimulatedRuntime", "World"]

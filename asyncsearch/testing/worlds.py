@@ -43,7 +43,12 @@ class Timing:
         """A server of a model that takes its time like this."""
         return SimulatedRuntime(
             seed=model.seed,
-            server=ServerModel(step_seconds=self.step_seconds, sequence_seconds=self.sequence_seconds, rows=self.rows),
+            server=ServerModel(
+                step_seconds=self.step_seconds,
+                sequence_seconds=self.sequence_seconds,
+                pass_seconds=self.step_seconds,
+                rows=self.rows,
+            ),
             faults=Faults(rejected=model.rejected, retryable=self.retryable, lost=self.lost),
         )
 

@@ -23,13 +23,14 @@ class ServerModel:
     """How long things take, in seconds.
 
     One decode step of a batch of n sequences takes ``step_seconds + n * sequence_seconds``. Prompts that are admitted
-    together are computed in a pass of their own, for which the others wait: ``step_seconds``, and ``prefill_seconds``
+    together are computed in a pass of their own, for which the others wait: ``pass_seconds``, and ``prefill_seconds``
     for each of their tokens that is not cached. At most ``rows`` sequences are decoded at a time, and the tokens of all
     of them, prompts and what is cached included, are at most ``kv_tokens``, where that is not None; the others wait.
     """
 
     step_seconds: float = 0.01
     sequence_seconds: float = 0.0001
+    pass_seconds: float = 0.01
     prefill_seconds: float = 0.00001
     rows: int = 64
     kv_tokens: int | None = None
@@ -138,7 +139,7 @@ class Batching:
                 heapq.heappush(self._batch, (self._steps + job.steps, next(self._numbers), job))
             self._waiting.popleft()
         if admitted:
-            self._since += self._model.step_seconds + new_tokens * self._model.prefill_seconds
+            self._since += self._model.pass_seconds + new_tokens * self._model.prefill_seconds
 
     def _leave(self, job: Job) -> None:
         job.ended = True

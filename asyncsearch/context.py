@@ -19,7 +19,7 @@ from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.search_parameters import SearchParameters
 from asyncsearch.seeds import DrawSeeds
-from asyncsearch.speculation import Speculation
+from asyncsearch.speculation import Foresee, Speculation
 from asyncsearch.step_scores import StepScores
 from asyncsearch.tree import GREEDY, Node, NodeState, Tree
 from runtimes.base import (
@@ -120,8 +120,10 @@ class SearchContext:
             if node.state is not NodeState.OPEN:
                 raise ValueError(f"node {node.path} is {node.state.value}: it cannot be expanded")
         children = [self._sprout(node, whole_solutions) for node, count in wanted for _ in range(count)]
-        self._drop_speculation()
-        await self._settle(children, whole_solutions=whole_solutions)
+        growths = self._growths_of(children, whole_solutions=whole_solutions)
+        if self._speculation is not None:
+            self.tree.dropped += self._speculation.expand(growths)
+        await self._settle(children, growths)
         return children
 
     def discard(self, nodes: Iterable[Node]) -> None:
@@ -140,11 +142,11 @@ class SearchContext:
         ends = list(nodes)
         for _ in range(steps):
             walking = [index for index, node in enumerate(ends) if node.state is NodeState.OPEN]
-            await self._settle([self._continue(ends[index]) for index in walking], whole_solutions=False)
-            for index in walking:
-                further = ends[index].greedy
-                if further is not None and further.state is not NodeState.FAILED:
-                    ends[index] = further
+            further = [self._continue(ends[index]) for index in walking]
+            await self._settle(further, self._growths_of(further))
+            for index, node in zip(walking, further, strict=True):
+                if node.state is not NodeState.FAILED:
+                    ends[index] = node
         return ends
 
     @property
@@ -169,24 +171,22 @@ class SearchContext:
             self._watchers.remove(watcher)
 
     @asynccontextmanager
-    async def speculating(self, draws: int) -> AsyncIterator[None]:
-        """While the block runs, continue what is settled in an expansion by so many draws, while the rest is not.
+    async def speculating(self, foresee: Foresee, *, ahead: int) -> AsyncIterator[None]:
+        """While the block runs, continue what is settled of an expansion while the rest is not, as ``foresee`` says.
 
-        They are the draws that the next expansion would make, and are its children if it asks for them. Those it does
-        not ask for are aborted then, and are waste.
+        They are the draws that the expansions after it would make, of which so many are looked ``ahead``, and are their
+        children if they ask for them. Those that they do not ask for are aborted then, and are waste.
         """
-        speculation = self._speculation = Speculation(draws=draws)
+        speculation = self._speculation = Speculation(foresee, self._foreseen, ahead=ahead)
         try:
             yield
         finally:
-            self._drop_speculation()
             self._speculation = None
             with anyio.CancelScope(shield=True):  # it is being given up, which is soon done
-                await speculation.end()
+                self.tree.dropped += await speculation.end()
 
-    def _drop_speculation(self) -> None:
-        if self._speculation is not None:
-            self.tree.dropped += self._speculation.drop()
+    def _foreseen(self, parent: Node, draw: int) -> Growth:
+        return Growth(self._child_of(parent, draw), self._soil, wanted=False)
 
     @property
     def _voters(self) -> Electorate:
@@ -228,13 +228,16 @@ class SearchContext:
         """What is recorded of nodes that were grown in vain, as the search did not come to them this time."""
         return self._journal.unvisited(node.path for node in self.tree.all_nodes())
 
-    async def _settle(self, nodes: Sequence[Node], *, whole_solutions: bool) -> None:
-        """Grow nodes that are pending, side by side.
+    def _growths_of(self, nodes: Sequence[Node], *, whole_solutions: bool = False) -> list[Growth]:
+        """What grows the nodes, but for those that were grown before."""
+        return [growth for node in dict.fromkeys(nodes) if (growth := self._growth_of(node, whole_solutions))]
+
+    async def _settle(self, nodes: Sequence[Node], growths: Sequence[Growth]) -> None:
+        """Grow those of some nodes that are pending, side by side.
 
         Those that are recorded are settled before anything else, and before any watcher sees one of them: so a search
         that was ended by what came of them is ended again at once.
         """
-        growths = [growth for node in dict.fromkeys(nodes) if (growth := self._growth_of(node, whole_solutions))]
         for growth in growths:
             if growth.is_recorded:
                 growth.begin()
@@ -243,7 +246,7 @@ class SearchContext:
         try:
             await grow_all(settled)
             for growth in settled:
-                await self._look_at(growth.node, growing)
+                await self._look_at(growth.node)
             if settled:
                 await checkpoint()  # if one of them has ended the search, nothing more is asked for
             for growth in growing:
@@ -265,27 +268,22 @@ class SearchContext:
             async with anyio.create_task_group() as watching:
 
                 def begin_to_look_at(node: Node) -> None:
-                    watching.start_soon(self._look_at, node, growing)
+                    watching.start_soon(self._look_at, node)
 
                 await grow_all(growing, each=begin_to_look_at)
         elif self._speculation is not None:
-            await grow_all(growing, each=lambda node: self._go_ahead(node, growing))
+            await grow_all(growing, each=self._go_ahead)
         else:
             await grow_all(growing)
 
-    async def _look_at(self, node: Node, growing: Sequence[Growth]) -> None:
+    async def _look_at(self, node: Node) -> None:
         """Have all watchers see a node before anything goes on from it."""
         if node.draw != GREEDY:
             for watcher in self._watchers:
                 await watcher(node)
-            self._go_ahead(node, growing)
+            self._go_ahead(node)
 
-    def _go_ahead(self, node: Node, growing: Sequence[Growth]) -> None:
-        """Continue a node before anybody asks for it, if others of its expansion are still growing."""
-        speculation = self._speculation
-        if speculation is None or node.state is not NodeState.OPEN or node.draw == GREEDY:
-            return
-        if any(not growth.ended for growth in growing):
-            first = len(node.children)
-            children = [self._child_of(node, first + draw) for draw in range(speculation.draws)]
-            speculation.begin(node, [Growth(child, self._soil) for child in children])
+    def _go_ahead(self, node: Node) -> None:
+        """Continue a node before anybody asks for it."""
+        if self._speculation is not None and node.draw != GREEDY:
+            self._speculation.note_settled(node)

@@ -57,10 +57,23 @@ class Growth:
     ``error`` is what the search must be told: a model is gone, the journal cannot be written, or there is a defect.
     """
 
-    __slots__ = ("_finish", "_on_end", "_pending", "_scoring", "_soil", "_whole_solution", "ended", "error", "node")
+    __slots__ = (
+        "_finish",
+        "_on_end",
+        "_pending",
+        "_scoring",
+        "_soil",
+        "_wanted",
+        "_whole_solution",
+        "ended",
+        "error",
+        "node",
+    )
 
-    def __init__(self, node: Node, soil: Soil, *, whole_solution: bool = False) -> None:
+    def __init__(self, node: Node, soil: Soil, *, whole_solution: bool = False, wanted: bool = True) -> None:
+        """``wanted`` says whether anybody has asked for the node; what nobody has is drawn where there is room."""
         self.node = node
+        self._wanted = wanted
         self.error: Exception | None = None
         self.ended = False
         self._soil = soil
@@ -105,8 +118,14 @@ class Growth:
             self._fail(RequestRejected(recorded.failed.error), recorded)
         else:
             self._pending = soil.scheduler.submit_generate(
-                self._draw(), order=soil.order, cost=node.policy, settle=self._generated
+                self._draw(), order=soil.order, cost=node.policy, settle=self._generated, wanted=self._wanted
             )
+
+    def want(self) -> None:
+        """Somebody has asked for the node."""
+        self._wanted = True
+        if self._pending is not None:
+            self._pending.want()
 
     def withdraw(self) -> None:
         """Give the node up: it stays PENDING, unless it is settled. It has ended when its cost until then is known."""

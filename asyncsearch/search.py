@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from asyncsearch.results import Candidate, ProblemResult
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.scheduler import Scheduler
 from asyncsearch.strategies.base import Strategy
+from asyncsearch.tree import Tree
 from runtimes.base import ModelSize, RuntimeFailure, RuntimeGone
 
 __all__ = ["ProblemSearch"]
@@ -41,11 +42,18 @@ class ProblemSearch:
     reward_size: ModelSize | None = None
 
     async def solve(
-        self, problem: Problem, strategy: Strategy, *, order: int, journal: SearchJournal | None = None
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        *,
+        order: int,
+        journal: SearchJournal | None = None,
+        on_tree: Callable[[Tree], None] | None = None,
     ) -> ProblemResult:
         """Search, collect the candidates, vote and grade. ``order`` is the problem's place in the queues.
 
-        What ``journal`` says already is not generated or scored again; what happens is added to it.
+        What ``journal`` says already is not generated or scored again; what happens is added to it. ``on_tree`` is
+        given the tree, still empty.
 
         Raises:
             ModelGone: a model will not answer any more.
@@ -64,6 +72,8 @@ class ProblemSearch:
             journal=journal,
             electorate=Leaves(self.grader, vote=self.options.vote_for(strategy), aggregation=self.options.aggregation),
         )
+        if on_tree is not None:
+            on_tree(context.tree)
         error = None if problem.text.strip() else "the problem is empty"
         if error is None:
             try:

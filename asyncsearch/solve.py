@@ -10,6 +10,7 @@ from typing import overload
 
 import anyio
 
+from asyncsearch.admission import Admission, Place
 from asyncsearch.collector import collector_spared
 from asyncsearch.errors import ConfigurationError, DatasetError, ModelGone, StorageError, first_cause
 from asyncsearch.format import Format, format_named
@@ -209,29 +210,32 @@ async def _solve_all(
             for tally, earlier in zip(tallies, before, strict=True)
             if tally.directory is None or problem.id not in tally.directory
         ]
-        waiting = iter(enumerate(jobs))
         started = anyio.current_time()
+        admission = Admission(
+            scheduler,
+            most=options.problems_in_flight,
+            kv_tokens=min((found.kv_tokens for found in models.values() if found and found.kv_tokens), default=None),
+        )
 
-        async def work() -> None:
-            for order, (position, problem, tally, earlier) in waiting:
-                journal = None if tally.directory is None else tally.directory.search(problem)
-                result = await search.solve(problem, tally.strategy, order=order, journal=journal)
-                result = replace(result, run_seconds=round(earlier + anyio.current_time() - started, 3))
-                tally.add(position, result)
-                if on_result is not None:
-                    on_result(tally.strategy, result)
-                tally.require_few_failures(options.max_failures, len(problems))
+        async def work(
+            place: Place, order: int, position: int, problem: Problem, tally: RunTally, earlier: float
+        ) -> None:
+            journal = None if tally.directory is None else tally.directory.search(problem)
+            result = await search.solve(problem, tally.strategy, order=order, journal=journal, on_tree=place.hold)
+            result = replace(result, run_seconds=round(earlier + anyio.current_time() - started, 3))
+            tally.add(position, result)
+            if on_result is not None:
+                on_result(tally.strategy, result)
+            tally.require_few_failures(options.max_failures, len(problems))
+            admission.leave(place)
 
-        limit = options.policy_limit or policy_runtime.capabilities.largest_batch
-        narrowest = min((one.width for one in strategies), default=1)
-        in_flight = options.problems_in_flight or max(16, 2 * limit // narrowest)
         async with anyio.create_task_group() as syncing:
             for tally in tallies:
                 if tally.directory is not None:
                     syncing.start_soon(tally.directory.keep_synced)
-            async with anyio.create_task_group() as workers:
-                for _ in range(min(in_flight, len(jobs))):
-                    workers.start_soon(work)
+            async with anyio.create_task_group() as searches:
+                for order, job in enumerate(jobs):
+                    searches.start_soon(work, await admission.enter(), order, *job)
             syncing.cancel_scope.cancel()
         statistics = scheduler.statistics()
     return [tally.finish(statistics, grader.gave_up) for tally in tallies]

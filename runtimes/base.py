@@ -25,9 +25,11 @@ __all__ = [
     "GenerateResult",
     "HeadLabel",
     "HeadMean",
+    "Load",
     "ModelSize",
     "Prefix",
     "Readout",
+    "ReportsLoad",
     "Request",
     "RequestAborted",
     "RequestRejected",
@@ -262,23 +264,34 @@ class ModelSize:
 class Capabilities:
     """What a runtime can do, as far as a scheduler or a reward model must know.
 
-    ``model`` names what it serves; ``honours_seeds`` is True when equal seeds give equal text whatever else
-    is in the batch; ``aborts`` when `Runtime.abort` frees resources at once; ``largest_batch`` is the number
-    of requests that are useful in flight; ``output_rows`` the width of the model's output (the vocabulary,
-    or the rows of a reward head), None if unknown; ``reward_format`` the name of the format its reward model
-    was trained with, None if it does not say; ``architecture`` the model's class, ``size`` what its tokens cost, and
-    ``fingerprint`` what tells its weights from others, each None if unknown.
+    ``model`` names what it serves; ``honours_seeds`` is True when equal seeds give equal text whatever else is in the
+    batch; ``aborts`` when `Runtime.abort` frees resources at once; ``largest_batch`` is the number of requests that
+    are useful in flight, and ``batch_is_guessed`` says that nobody knows it; ``kv_tokens`` is the number of tokens
+    that its cache of keys and values can hold, None if unknown; ``output_rows`` the width of the model's output (the
+    vocabulary, or the rows of a reward head), None if unknown; ``reward_format`` the name of the format its reward
+    model was trained with, None if it does not say; ``architecture`` the model's class, ``size`` what its tokens
+    cost, and ``fingerprint`` what tells its weights from others, each None if unknown.
     """
 
     model: str
     honours_seeds: bool
     aborts: bool
     largest_batch: int
+    batch_is_guessed: bool = False
+    kv_tokens: int | None = None
     output_rows: int | None = None
     reward_format: str | None = None
     architecture: str | None = None
     size: ModelSize | None = None
     fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests that a model works on, and those that wait for it."""
+
+    running: int
+    waiting: int
 
 
 Deliver: TypeAlias = Callable[[Request, Result | RuntimeFailure], None]
@@ -314,4 +327,17 @@ class Runtime(Protocol):
 
     async def abort(self, requests: Sequence[Request]) -> None:
         """Give up requests in flight. Each is still delivered, as `RequestAborted` unless it was done already."""
+        ...
+
+
+@runtime_checkable
+class ReportsLoad(Protocol):
+    """A runtime that can be asked how busy its model is."""
+
+    async def load(self) -> Load | None:
+        """What it is at just now, None if that is not known.
+
+        Raises:
+            RuntimeFailure: it does not answer.
+        """
         ...

@@ -530,8 +530,8 @@ def test_early_stop() -> None:
     assert [line[:2] for line in votes if "answer" in line] == ["s0", "s1", "s2"]
 
 
-@pytest.mark.parametrize("draws", [1, 2])
-def test_speculation_grows_the_very_tree(draws: int) -> None:
+@pytest.mark.parametrize("levels", [1, 2])
+def test_speculation_grows_the_very_tree(levels: int) -> None:
     steps: Steps = {
         "": [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d answer", 0.1)],
         "a": [("aa answer", 0.9), ("ab", 0.5)],
@@ -540,7 +540,7 @@ def test_speculation_grows_the_very_tree(draws: int) -> None:
         "c": [("nor that", 0.1), ("or that", 0.1)],
     }
     plain = outline(grow(Beam(width=4, beams=2), Scripted(steps)))
-    speculative = make_strategy("speculative:beam", {"width": 4, "beams": 2, "draws": draws})
+    speculative = make_strategy("speculative:beam", {"width": 4, "beams": 2, "levels": levels})
     tree = grow(speculative, Scripted(steps))
     assert outline(tree) == plain
     assert tree.dropped, "something was foreseen that did not come"

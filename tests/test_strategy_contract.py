@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "rebase": {"truncate_ratio": 0.5},
     "sampling": {"scored": False},
     "early-stop": {"inner": "rebase", "confidence": 0.8},
-    "speculative": {"inner": "dvts", "draws": 2},
+    "speculative": {"inner": "dvts", "levels": 1},
 }
 
 STRATEGIES = [

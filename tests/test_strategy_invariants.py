@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -10,12 +12,12 @@ from grown import PROBLEM, Scripted, context_of, grow, shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncsearch import ConfigurationError, Strategy, make_strategy, strategy_names
+from asyncsearch import ConfigurationError, Strategy, make_strategy, solve, strategy_names
 from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.candidates import candidates_of
 from asyncsearch.election import elect, gather_voters
 from asyncsearch.scheduler import open_scheduler
-from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, Rebase, TreeOfThoughts
+from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, Rebase, Speculative, TreeOfThoughts
 from asyncsearch.strategies.even_allocation import even_shares
 from asyncsearch.tree import Node, NodeState, Tree
 from runtimes.simulated import Faults, SimulatedRuntime
@@ -210,12 +212,42 @@ LEVELS = [
 
 
 @pytest.mark.parametrize("inner", LEVELS)
-@given(width=widths, seed=seeds, draws=st.integers(1, 3), limit=st.sampled_from([64, 5]))
+@given(width=widths, seed=seeds, levels=st.integers(1, 3), limit=st.sampled_from([64, 5]))
 @settings(max_examples=12)
-def test_speculation_never_changes_a_tree(inner: str, width: int, seed: int, draws: int, limit: int) -> None:
+def test_speculation_never_changes_a_tree(inner: str, width: int, seed: int, levels: int, limit: int) -> None:
     plain = grow(make_strategy(inner, {"width": width}), SimulatedRuntime(), seed=seed)
-    speculative = make_strategy(f"speculative:{inner}", {"width": width, "draws": draws})
+    speculative = make_strategy(f"speculative:{inner}", {"width": width, "levels": levels})
     assert shape(grow(speculative, SimulatedRuntime(), seed=seed, limit=limit)) == shape(plain)
+
+
+class Fanciful(Rebase):
+    """Foresees anything."""
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> list[int]:
+        return [random.Random(f"{node.path}{len(growing)}").randrange(6) for node in settled]
+
+
+@given(width=widths, seed=seeds, levels=st.integers(1, 4), limit=st.sampled_from([64, 5]))
+@settings(max_examples=30)
+def test_no_foresight_is_so_bad_that_it_changes_a_tree(width: int, seed: int, levels: int, limit: int) -> None:
+    plain = grow(Rebase(width=width), SimulatedRuntime(), seed=seed)
+    fanciful = Speculative(inner=Fanciful(width=width), levels=levels)
+    assert shape(grow(fanciful, SimulatedRuntime(), seed=seed, limit=limit)) == shape(plain)
+
+
+class Blind(Rebase):
+    """Cannot look ahead."""
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> list[int]:
+        raise LookupError("nothing to be seen")
+
+
+def test_foresight_that_fails_ends_its_search() -> None:
+    runtime = SimulatedRuntime()
+    strategy = Speculative(inner=Blind(width=8))
+    result = run_virtual(lambda: solve(PROBLEM, strategy, policy=runtime, reward=runtime))
+    assert result.error is not None
+    assert "LookupError: nothing to be seen" in result.error
 
 
 def test_what_cannot_be_foreseen_is_not_wrapped() -> None:

@@ -17,9 +17,11 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
 
 from asyncsearch.scheduler.cost import Cost
+from asyncsearch.scheduler.limit import Limit
 from asyncsearch.scheduler.statistics import LaneStatistics
 from runtimes.base import (
     Deliver,
+    Load,
     Request,
     RequestAborted,
     Result,
@@ -43,6 +45,17 @@ _QUIET_PASSES = 3
 
 A delivered result takes a turn or two to become the next request: the search wakes, and asks for more.
 """
+
+_BACKLOG = 1.25
+"""Times the limit: with so many requests in flight or queued no place stays free."""
+
+_REFILL = 0.1
+"""Of the limit: so many places are free before requests are sent that have waited for one. Each pass over new prompts
+holds up all that is being decoded, however few there are."""
+
+_LULL, _ENOUGH_UNWANTED = 2, 0.25
+"""When requests that nobody wants yet are sent: so many times the limit have been answered since one that is wanted had
+to wait for a place; and they are this share of what is in flight, or go beside others."""
 
 _ABORT_SECONDS = 5.0
 """How long a request that was given up waits for the runtime to let go of it."""
@@ -69,6 +82,7 @@ class Pending(Generic[RequestT, ResultT]):
     order: int
     cost: Cost
     settle: Settle[ResultT]
+    wanted: bool
     since: float
     state: _State = _State.QUEUED
     attempts: int = 0
@@ -81,6 +95,10 @@ class Pending(Generic[RequestT, ResultT]):
         or after five seconds.
         """
         self.lane.withdraw(self)
+
+    def want(self) -> None:
+        """Somebody has asked for what was requested on the chance that they would."""
+        self.lane.want(self)
 
 
 @dataclass(slots=True)
@@ -107,7 +125,7 @@ class _Counters:
 
 
 class Lane(Generic[RequestT, ResultT]):
-    """Coalesces requests into batches, oldest problem first, and never has more than ``limit`` in flight.
+    """Coalesces requests into batches, oldest problem first, and never has more in flight than its limit.
 
     Each request is settled exactly once: with a result, with the failure that ended it, or as aborted where whoever
     waited for it gave it up. Failures that may pass are retried after a growing, jittered pause.
@@ -116,6 +134,7 @@ class Lane(Generic[RequestT, ResultT]):
         send: sends a batch and delivers each outcome, as `runtimes.base.Runtime.generate`.
         abort: gives up requests in flight, as `runtimes.base.Runtime.abort`.
         limit: requests in flight at most.
+        load: says how busy the runtime is, None where it cannot.
         aborts: whether ``abort`` frees resources at once, so that it is worth waiting for.
         attempts: how often one request is sent at most.
     """
@@ -125,17 +144,23 @@ class Lane(Generic[RequestT, ResultT]):
         send: Callable[[Sequence[RequestT], Deliver], Awaitable[None]],
         abort: Callable[[Sequence[Request]], Coroutine[Any, Any, None]],
         *,
-        limit: int,
+        limit: Limit,
+        load: Callable[[], Coroutine[Any, Any, Load | None]] | None = None,
         aborts: bool = False,
         attempts: int = 8,
     ) -> None:
-        self.limit = limit
+        self.when_room: Callable[[], None] | None = None
+        self._limit = limit
+        self._load = load
         self._send = send
         self._abort = abort
         self._aborts = aborts
         self._attempts = attempts
         self._numbers = itertools.count()
         self._queue: list[tuple[int, int, Pending[RequestT, ResultT]]] = []
+        self._unwanted: list[tuple[int, int, Pending[RequestT, ResultT]]] = []
+        self._unwanted_queued = 0
+        self._answers_since_full = _LULL * limit.now
         self._in_flight: dict[Request, Pending[RequestT, ResultT]] = {}
         self._pausing: dict[Pending[RequestT, ResultT], asyncio.TimerHandle] = {}
         self._to_abort: list[Pending[RequestT, ResultT]] = []
@@ -144,19 +169,30 @@ class Lane(Generic[RequestT, ResultT]):
         self._open = False
 
     def submit(
-        self, request: RequestT, *, order: int, cost: Cost, settle: Settle[ResultT]
+        self, request: RequestT, *, order: int, cost: Cost, settle: Settle[ResultT], wanted: bool = True
     ) -> Pending[RequestT, ResultT]:
         """Have a request sent, those of a lower ``order`` first. What it takes is added to ``cost``.
 
-        ``settle`` is told its outcome, at once where the lane is closed.
+        ``settle`` is told its outcome, at once where the lane is closed. One that is not ``wanted`` yet is sent after
+        all others, where there is room to spare.
         """
         self._counters.submitted += 1
-        pending = Pending(self, request, order, cost, settle, 0.0)
+        pending = Pending(self, request, order, cost, settle, wanted, 0.0)
         if self._open:
             self._enqueue(pending)
         else:
             self._fail(pending, RuntimeGone("the scheduler is closed", request=request))
         return pending
+
+    @property
+    def has_room(self) -> bool:
+        """Whether fewer requests are wanted than can be in flight, and a few to take their places."""
+        return len(self._in_flight) + self._counters.queued - self._unwanted_queued < self._limit.now * _BACKLOG
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether no more requests are queued than can be in flight."""
+        return self._counters.queued <= self._limit.now
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Send batches until cancelled. Leaving fails every request that is still waiting."""
@@ -172,12 +208,25 @@ class Lane(Generic[RequestT, ResultT]):
                     if self._to_abort:
                         given_up, self._to_abort = self._to_abort, []
                         batches.start_soon(self._give_up, given_up)
-                    if self._counters.queued and len(self._in_flight) < self.limit:
+                    if self._limit.window_is_over:
+                        batches.start_soon(self._adjust_limit)
+                    if self._counters.queued and len(self._in_flight) < self._limit.now:
                         await self._run_dry()
-                        self._send_queued(batches)
+                        if self._is_worth_a_pass():
+                            self._send_queued(batches)
+                    if self.when_room is not None and self.has_room:
+                        self.when_room()
         finally:
             self._open = False
             self._close()
+
+    def want(self, pending: Pending[RequestT, ResultT]) -> None:
+        """See `Pending.want`."""
+        if not pending.wanted:
+            pending.wanted = True
+            if pending.state is _State.QUEUED:  # at its old place it is passed over
+                self._unwanted_queued -= 1
+                self._push(pending)
 
     def withdraw(self, pending: Pending[RequestT, ResultT]) -> None:
         """See `Pending.withdraw`."""
@@ -186,6 +235,7 @@ class Lane(Generic[RequestT, ResultT]):
             case _State.QUEUED:  # it stays in the queue, and is passed over
                 counted.queued -= 1
                 counted.withdrawn += 1
+                self._unwanted_queued -= not pending.wanted
                 pending.cost.queue_seconds += self._loop.time() - pending.since
             case _State.PAUSING:
                 self._pausing.pop(pending).cancel()
@@ -233,27 +283,36 @@ class Lane(Generic[RequestT, ResultT]):
     def _enqueue(self, pending: Pending[RequestT, ResultT]) -> None:
         pending.state = _State.QUEUED
         pending.since = self._loop.time()
-        heapq.heappush(self._queue, (pending.order, next(self._numbers), pending))
         self._counters.queued += 1
+        self._push(pending)
+
+    def _push(self, pending: Pending[RequestT, ResultT]) -> None:
+        queue = self._queue if pending.wanted else self._unwanted
+        self._unwanted_queued += not pending.wanted
+        heapq.heappush(queue, (pending.order, next(self._numbers), pending))
         self._wake.set()
 
     async def _run_dry(self) -> None:
         """Wait until nobody submits any more, so that all that is ready goes into one batch."""
         quiet = 0
-        while quiet < _QUIET_PASSES and len(self._in_flight) + self._counters.queued < self.limit:
+        while quiet < _QUIET_PASSES and len(self._in_flight) + self._counters.queued < self._limit.now:
             before = self._counters.submitted
             await checkpoint()
             quiet = quiet + 1 if self._counters.submitted == before else 0
+
+    def _is_worth_a_pass(self) -> bool:
+        """Whether requests should be sent now: once there are more than there is room for, not for each place."""
+        in_flight, limit = len(self._in_flight), self._limit.now
+        free = limit - in_flight
+        wanted = self._counters.queued - self._unwanted_queued
+        return not in_flight or wanted <= free or free >= limit * _REFILL
 
     def _send_queued(self, batches: TaskGroup) -> None:
         counted = self._counters
         in_flight = self._in_flight
         now = self._loop.time()
         batch: list[Pending[RequestT, ResultT]] = []
-        while self._queue and len(in_flight) < self.limit:
-            _, _, pending = heapq.heappop(self._queue)
-            if pending.state is not _State.QUEUED:
-                continue
+        while (pending := self._next_queued(beside=len(batch))) is not None:
             pending.state = _State.IN_FLIGHT
             pending.attempts += 1
             pending.batch = batch
@@ -273,6 +332,42 @@ class Lane(Generic[RequestT, ResultT]):
             counted.idle_seconds += now - counted.idle_since
             counted.idle_since = None
         batches.start_soon(self._send_batch, batch)
+
+    def _next_queued(self, *, beside: int) -> Pending[RequestT, ResultT] | None:
+        """The next request to be sent, ``beside`` others.
+
+        New prompts hold up all that is being decoded, so that those that nobody wants yet go beside others, or when
+        there are enough of them; and they slow it down, so that there must be room that nobody else has use for.
+        """
+        in_flight, limit = len(self._in_flight), self._limit.now
+        if in_flight >= limit:
+            if self._counters.queued > self._unwanted_queued + beside:
+                self._answers_since_full = 0
+            return None
+        while self._queue:
+            _, _, pending = heapq.heappop(self._queue)
+            if pending.state is _State.QUEUED:
+                return pending
+        if self._answers_since_full >= _LULL * limit and (
+            beside or self._unwanted_queued >= in_flight * _ENOUGH_UNWANTED
+        ):
+            while self._unwanted:
+                _, _, pending = heapq.heappop(self._unwanted)
+                if pending.state is _State.QUEUED and not pending.wanted:
+                    self._unwanted_queued -= 1
+                    return pending
+        return None
+
+    async def _adjust_limit(self) -> None:
+        load: Load | None = None
+        if self._load is not None:
+            with contextlib.suppress(RuntimeFailure):  # whoever waits for an answer is told
+                load = await self._load()
+        if self._limit.window_is_over:
+            waiting = None if load is None else load.waiting / max(load.running + load.waiting, 1)
+            more = self._counters.queued > self._unwanted_queued
+            self._limit.adjust(self._loop.time(), more=more, waiting=waiting)
+            self._wake.set()
 
     async def _send_batch(self, batch: Sequence[Pending[RequestT, ResultT]]) -> None:
         failure: RuntimeFailure | None = None
@@ -295,6 +390,7 @@ class Lane(Generic[RequestT, ResultT]):
         if pending is None:
             return
         counted = self._counters
+        self._answers_since_full += 1
         now = self._loop.time()
         if not self._in_flight:
             counted.idle_since = now
@@ -317,6 +413,7 @@ class Lane(Generic[RequestT, ResultT]):
                 self._fail(pending, outcome)
             return
         usage = cost.usage = outcome.usage
+        self._limit.note(usage.generated_tokens, now - pending.since)
         counted.settled += 1
         counted.prompt_tokens += usage.prompt_tokens
         counted.cached_tokens += usage.cached_tokens
@@ -352,7 +449,11 @@ class Lane(Generic[RequestT, ResultT]):
     def _close(self) -> None:
         """Fail all that is still waiting."""
         counted = self._counters
-        for pending in [*(pending for _, _, pending in self._queue), *self._pausing, *self._in_flight.values()]:
+        for pending in [
+            *(pending for _, _, pending in (*self._queue, *self._unwanted)),
+            *self._pausing,
+            *self._in_flight.values(),
+        ]:
             match pending.state:
                 case _State.GIVEN_UP:
                     self._end_given_up(pending)
@@ -368,6 +469,7 @@ class Lane(Generic[RequestT, ResultT]):
                     continue
             self._fail(pending, RuntimeGone("the scheduler was closed", request=pending.request))
         self._queue.clear()
+        self._unwanted.clear()
         self._in_flight.clear()
         if counted.idle_since is not None:
             counted.idle_seconds += self._loop.time() - counted.idle_since

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -10,11 +10,14 @@ import anyio
 from asyncsearch.scheduler.answer import answer_to
 from asyncsearch.scheduler.cost import Cost
 from asyncsearch.scheduler.lane import Lane, Pending, Settle
+from asyncsearch.scheduler.limit import Limit
 from asyncsearch.scheduler.statistics import SchedulerStatistics
 from runtimes.base import (
+    Capabilities,
     Deliver,
     GenerateRequest,
     GenerateResult,
+    ReportsLoad,
     Request,
     Runtime,
     ScoreRequest,
@@ -36,20 +39,29 @@ class Scheduler:
         score_lane: Lane[ScoreRequest, ScoreResult] | None = None,
     ) -> None:
         # A lane that is not running refuses whatever it is given.
-        self._generate_lane = generate_lane or Lane(_send_nowhere, _abort_nothing, limit=1)
-        self._score_lane = score_lane or Lane(_send_nowhere, _abort_nothing, limit=1)
+        self._generate_lane = generate_lane or Lane(_send_nowhere, _abort_nothing, limit=Limit(1, fixed=True))
+        self._score_lane = score_lane or Lane(_send_nowhere, _abort_nothing, limit=Limit(1, fixed=True))
 
     def submit_generate(
-        self, request: GenerateRequest, *, order: int, cost: Cost, settle: Settle[GenerateResult]
+        self, request: GenerateRequest, *, order: int, cost: Cost, settle: Settle[GenerateResult], wanted: bool = True
     ) -> Pending[GenerateRequest, GenerateResult]:
         """Have something generated, see `Lane.submit`: what `generate` does, without a task that waits."""
-        return self._generate_lane.submit(request, order=order, cost=cost, settle=settle)
+        return self._generate_lane.submit(request, order=order, cost=cost, settle=settle, wanted=wanted)
 
     def submit_score(
         self, request: ScoreRequest, *, order: int, cost: Cost, settle: Settle[ScoreResult]
     ) -> Pending[ScoreRequest, ScoreResult]:
         """Have some steps scored, likewise."""
         return self._score_lane.submit(request, order=order, cost=cost, settle=settle)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the models could do with more requests than they are given."""
+        return self._generate_lane.has_room and self._score_lane.keeps_up
+
+    def when_room(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called when that may have changed, and nobody else."""
+        self._generate_lane.when_room = self._score_lane.when_room = tell
 
     async def generate(self, request: GenerateRequest, *, order: int, cost: Cost | None = None) -> GenerateResult:
         """Wait for a generation; requests of a lower ``order`` go first. What it takes is added to ``cost``.
@@ -86,23 +98,24 @@ async def open_scheduler(
     Args:
         policy: generates.
         reward: scores; None where nothing is scored.
-        policy_limit: generate requests in flight at most; by default the runtime's largest useful batch.
-        reward_limit: the same for score requests.
+        policy_limit: generate requests in flight at most; by default as many as the runtime can use, found by itself.
+        reward_limit: score requests in flight at most; by default the runtime's largest useful batch.
 
     Leaving the block cancels both lanes; requests still waiting fail with `RuntimeGone`.
     """
     generate_lane: Lane[GenerateRequest, GenerateResult] = Lane(
         policy.generate,
         policy.abort,
-        limit=policy_limit or policy.capabilities.largest_batch,
+        limit=_limit_of(policy.capabilities, policy_limit),
         aborts=policy.capabilities.aborts,
+        load=policy.load if isinstance(policy, ReportsLoad) else None,
     )
     score_lane: Lane[ScoreRequest, ScoreResult] | None = None
     if reward is not None:
         score_lane = Lane(
             reward.score,
             reward.abort,
-            limit=reward_limit or reward.capabilities.largest_batch,
+            limit=Limit(reward_limit or reward.capabilities.largest_batch, fixed=True),
             aborts=reward.capabilities.aborts,
         )
     async with anyio.create_task_group() as lanes:
@@ -111,6 +124,14 @@ async def open_scheduler(
             await lanes.start(score_lane.run)
         yield Scheduler(generate_lane, score_lane)
         lanes.cancel_scope.cancel()
+
+
+def _limit_of(capabilities: Capabilities, chosen: int | None) -> Limit:
+    """Fixed where somebody has chosen it, and not raised above what the runtime is known to work on."""
+    if chosen is not None:
+        return Limit(chosen, fixed=True)
+    start = capabilities.largest_batch
+    return Limit(start) if capabilities.batch_is_guessed else Limit(start, most=start)
 
 
 async def _send_nowhere(requests: Sequence[Request], deliver: Deliver) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, get_type_hints
 
 from typing_extensions import Doc
@@ -13,6 +14,7 @@ from asyncsearch.context import SearchContext
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.plugins import suggestion
 from asyncsearch.search_parameters import SearchParameters
+from asyncsearch.tree import Node
 
 __all__ = ["ScoredStrategy", "Strategy"]
 
@@ -102,6 +104,13 @@ class Strategy(SearchParameters, ABC):
         """What `from_parameters` takes, as values that a file can hold; functions by their names."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: _function_name(value) if callable(value) else value for name, value in values.items()}
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> Sequence[int]:
+        """How many children nodes of a level will get that are settled, if those that are growing turn out like them.
+
+        A guess, for `Speculative`: a wrong one costs time, and never an answer. By default every node goes on.
+        """
+        return [1] * len(settled)
 
     @abstractmethod
     async def search(self, tree: SearchContext) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -11,6 +13,7 @@ from asyncsearch.context import SearchContext
 from asyncsearch.strategies.base import ScoredStrategy
 from asyncsearch.strategies.even_allocation import even_shares
 from asyncsearch.strategies.ranking import best_nodes
+from asyncsearch.tree import Node
 
 __all__ = ["Beam"]
 
@@ -60,3 +63,16 @@ class Beam(ScoredStrategy):
             leaves = list(tree.tree.leaves())
             chosen = best_nodes(leaves, [leaf.score for leaf in leaves], self.width)
             tree.discard(set(leaves) - set(chosen))
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> list[int]:
+        """As many as will be kept in proportion, the best by their own scores, and an even share for each."""
+        frontier = [node for node in settled if not node.is_leaf]
+        kept = math.ceil(self.beams * len(settled) / self.width)
+        shares = dict(
+            zip(
+                best_nodes(frontier, [node.score for node in frontier], kept),
+                even_shares(self.beams, self.width),
+                strict=False,
+            )
+        )
+        return [shares.get(node, 0) for node in settled]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -10,6 +14,7 @@ from typing_extensions import Doc
 from asyncsearch.context import SearchContext
 from asyncsearch.strategies.base import ScoredStrategy
 from asyncsearch.strategies.even_allocation import even_shares
+from asyncsearch.tree import Node
 
 __all__ = ["Dvts"]
 
@@ -52,3 +57,17 @@ class Dvts(ScoredStrategy):
             values = {node: end.score for node, end in zip(rivals, ends, strict=True)}
             parents = [max(frontier, key=lambda node: values.get(node, 0.0)) for frontier in frontiers]
             shares = [len(frontier) for frontier in frontiers]  # as many places are left as have not finished
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> list[int]:
+        """The best of each subtree that is settled, by their own scores, gets as many as are open there."""
+        frontiers: defaultdict[int, list[Node]] = defaultdict(list)
+        for node in settled:
+            if not node.is_leaf:
+                frontiers[self._subtree_of(node)].append(node)
+        for node in growing:
+            frontiers.pop(self._subtree_of(node), None)
+        wanted = {max(frontier, key=lambda node: node.score): len(frontier) for frontier in frontiers.values()}
+        return [wanted.get(node, 0) for node in settled]
+
+    def _subtree_of(self, node: Node) -> int:
+        return bisect.bisect(list(itertools.accumulate(even_shares(self.subtrees, self.width))), node.path[0])

@@ -19,6 +19,7 @@ from asyncsearch.strategies.ets_selection import (
     retain_greedily,
     trigram_counts,
 )
+from asyncsearch.strategies.foresight import foreseen_shares
 from asyncsearch.strategies.rebase_allocation import rebase_shares
 from asyncsearch.tree import Node
 
@@ -64,6 +65,10 @@ class Ets(ScoredStrategy):
             children = await tree.expand(kept, shares)
             budget -= sum(child.is_leaf for child in children)
             frontier = [child for child in children if not child.is_leaf]
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> list[int]:
+        """As REBASE: what will be dropped is known when all are there."""
+        return foreseen_shares(settled, self.softmax_temperature)
 
     def _retain(self, root: Node, frontier: Sequence[Node], budget: int) -> list[Node]:
         """The nodes of the frontier that are worth their cost, in its order."""

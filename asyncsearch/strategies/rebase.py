@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -9,6 +10,7 @@ from typing_extensions import Doc
 
 from asyncsearch.context import SearchContext
 from asyncsearch.strategies.base import ScoredStrategy
+from asyncsearch.strategies.foresight import foreseen_shares
 from asyncsearch.strategies.rebase_allocation import legacy_rebase_shares, rebase_shares
 from asyncsearch.tree import Node
 
@@ -50,6 +52,10 @@ class Rebase(ScoredStrategy):
             children = await tree.expand(nodes, shares)
             budget -= sum(child.is_leaf for child in children)
             frontier = [child for child in children if not child.is_leaf]
+
+    def foresee(self, settled: Sequence[Node], growing: Sequence[Node]) -> list[int]:
+        """See `foreseen_shares`."""
+        return foreseen_shares(settled, self.softmax_temperature)
 
     def _allocate(self, frontier: list[Node], budget: int) -> tuple[list[Node], list[int]]:
         scores = [node.score for node in frontier]

@@ -28,11 +28,11 @@ class Speculative(Wrapper):
     source: ClassVar[str] = "as branch prediction; of tree search see Wu et al. 2024 (arXiv 2408.00724), section 3.2"
 
     inner: Annotated[Strategy, Doc("the strategy inside, by name, with parameters of its own")] = Rebase()  # noqa: RUF009
-    draws: Annotated[int, Doc("children that a node is given before it is known how many it gets")] = 1
+    levels: Annotated[int, Doc("levels that are begun before the one that is under way is settled")] = 2
 
     def __post_init__(self) -> None:
         super(Speculative, self).__post_init__()  # the short form does not work in a class with slots
-        self._require("draws", minimum=1, whole=True)
+        self._require("levels", minimum=1, whole=True)
         if not self.inner.level_synchronous:
             raise ConfigurationError(
                 f"{self.full_name}: {self.inner.full_name} does not grow level by level; there is nothing to foresee"
@@ -40,5 +40,5 @@ class Speculative(Wrapper):
 
     async def search(self, tree: SearchContext) -> None:
         """Search as the strategy inside, with draws made ahead."""
-        async with tree.speculating(self.draws):
+        async with tree.speculating(self.inner.foresee, ahead=self.levels):
             await self.inner.search(tree)

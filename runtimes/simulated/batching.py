@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runtimes.base import Prefix
+from runtimes.base import Load, Prefix
 from runtimes.simulated.cache import PrefixCache
 
 __all__ = ["Batching", "Job", "ServerModel"]
@@ -70,6 +70,11 @@ class Batching:
         self._numbers = itertools.count()
         self._timer: asyncio.Handle | None = None
         self._woken = False
+
+    @property
+    def load(self) -> Load:
+        """Jobs that are being worked on, and those that are not yet."""
+        return Load(self._live, len(self._waiting))
 
     def submit(self, job: Job) -> None:
         """Work on a job when its turn comes."""

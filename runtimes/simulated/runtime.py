@@ -18,6 +18,7 @@ from runtimes.base import (
     Deliver,
     GenerateRequest,
     GenerateResult,
+    Load,
     Request,
     RequestAborted,
     RequestRejected,
@@ -86,7 +87,11 @@ class SimulatedRuntime:
         aborts: bool = True,
     ) -> None:
         self.capabilities = Capabilities(
-            model=f"simulated-math-shepherd-{seed}", honours_seeds=True, aborts=aborts, largest_batch=server.rows
+            model=f"simulated-math-shepherd-{seed}",
+            honours_seeds=True,
+            aborts=aborts,
+            largest_batch=server.rows,
+            kv_tokens=server.kv_tokens,
         )
         self.peak = 0
         self.attempts = 0
@@ -128,6 +133,10 @@ class SimulatedRuntime:
                     request, RequestAborted("aborted", request=request, usage=_usage(work.job, generated))
                 )
                 work.call.count()
+
+    async def load(self) -> Load:
+        """See `runtimes.base.ReportsLoad.load`."""
+        return self._batching.load
 
     async def _serve(self, requests: Sequence[Request], deliver: Deliver) -> None:
         if not requests:

@@ -15,8 +15,9 @@ __all__ = ["Admission", "Place"]
 _TURNS = 2
 """Of the event loop, until a search that has been started has asked for its first nodes."""
 
-_SHARE_OF_CACHE = 0.9
-"""What open trees may take; the rest is for what is being generated."""
+_SHARE_OF_CACHE = 1.25
+"""What open trees may take: above 1, as some of them wait for scores, and what they hold is thrown out and computed
+again for less than it costs to let a place stay free."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,10 +34,9 @@ class Place:
 class Admission:
     """Lets problems begin, one after the other.
 
-    That is when the policy has room for more than the open problems ask for, the reward model keeps up, and the tokens
-    of one more tree fit into their caches beside those of the trees that are open (a tree that does not is computed
-    again at each of its levels: ETS, Hooper et al., arXiv 2502.13575). How many a tree takes is learned from those that
-    have been grown. One problem is always open.
+    That is when the policy has room for more than the open problems ask for, the reward model keeps up, and one more
+    tree fits into their caches beside those that are open, with as many tokens as these hold on average. What does not
+    fit is computed again at each level of its tree (ETS, Hooper et al., arXiv 2502.13575). One problem is always open.
 
     Args:
         scheduler: what the searches ask.
@@ -49,8 +49,6 @@ class Admission:
         self._most = most
         self._kv_tokens = None if kv_tokens is None or most is not None else int(kv_tokens * _SHARE_OF_CACHE)
         self._open: set[Place] = set()
-        self._finished = 0
-        self._finished_tokens = 0
         self._changed = anyio.Event()
         scheduler.when_room(self._change)
 
@@ -68,9 +66,6 @@ class Admission:
     def leave(self, place: Place) -> None:
         """The problem's search is over."""
         self._open.remove(place)
-        if place.tree is not None:
-            self._finished += 1
-            self._finished_tokens += place.tree.peak_tokens
         self._change()
 
     def _change(self) -> None:
@@ -84,6 +79,5 @@ class Admission:
     def _fits(self) -> bool:
         if self._kv_tokens is None:
             return True
-        held = [0 if place.tree is None else place.tree.peak_tokens for place in self._open]
-        expected = self._finished_tokens // self._finished if self._finished else max(held)
-        return sum(max(tokens, expected) for tokens in held) + expected <= self._kv_tokens
+        held = [place.tree.held_tokens for place in self._open if place.tree is not None and place.tree.held_tokens]
+        return not held or sum(held) / len(held) * (len(self._open) + 1) <= self._kv_tokens

@@ -253,7 +253,7 @@ class SearchContext:
                 growth.begin()
             await self._wait_for(growing)
         finally:  # a search that is ended by what it has found had its tree in memory all the same
-            self.tree.note_peak(nodes)
+            self.tree.note_held(nodes)
 
     def _growth_of(self, node: Node, whole_solution: bool) -> Growth | None:
         """What grows a node, None where it was grown before."""

@@ -109,11 +109,13 @@ class Node:
 class Tree:
     """All the nodes that one strategy made for one problem.
 
-    ``peak_tokens`` is the most that one expansion had to hold: prompt, nodes and children of the paths it continued.
+    ``held_tokens`` is what the last expansion had to hold: prompt, nodes and children of the paths that it continued;
+    ``peak_tokens`` the most that one had to.
     ``dropped`` nodes were begun before anybody asked for them, and nobody did: they are not in the tree.
     """
 
     root: Node
+    held_tokens: int = 0
     peak_tokens: int = 0
     dropped: list[Node] = field(default_factory=list)
 
@@ -142,7 +144,7 @@ class Tree:
         """Every leaf, depth first, in order of draws. The order depends on no timing."""
         return (node for node in self.nodes() if node.is_leaf)
 
-    def note_peak(self, children: Iterable[Node]) -> None:
+    def note_held(self, children: Iterable[Node]) -> None:
         """Note what had to be held for those of these nodes that are settled, which were grown at the same time."""
         held: set[Node] = set()
         tokens = prompt = 0
@@ -156,7 +158,8 @@ class Tree:
                 if node.depth == 1:
                     prompt = max(prompt, node.policy.usage.prompt_tokens)
                 node = node.parent
-        self.peak_tokens = max(self.peak_tokens, prompt + tokens)
+        self.held_tokens = prompt + tokens
+        self.peak_tokens = max(self.peak_tokens, self.held_tokens)
 
     def fell(self) -> None:
         """Cut all nodes off their children, when nobody needs the tree any more.

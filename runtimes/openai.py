@@ -64,7 +64,7 @@ class OpenAIRuntime(SharedOpening):
             for a server that refuses them.
         n_sampling: ask for several samples of one prompt in one request. Then there can be no seeds, but where a
             prompt is paid for by the request it is paid for once.
-        largest_batch: requests that are useful in flight.
+        largest_batch: requests that are useful in flight; by default that is found out.
         deadline_seconds: after which an answer is given up.
     """
 
@@ -76,7 +76,7 @@ class OpenAIRuntime(SharedOpening):
         api_key: str | None = None,
         seeds: bool | None = None,
         n_sampling: bool = False,
-        largest_batch: int = _LARGEST_BATCH,
+        largest_batch: int | None = None,
         deadline_seconds: float = 600.0,
     ) -> None:
         super().__init__()
@@ -105,7 +105,8 @@ class OpenAIRuntime(SharedOpening):
             model=self._model or first,
             honours_seeds=owner == _HONOURS_SEEDS if self._seeds is None else self._seeds,
             aborts=True,
-            largest_batch=self._largest_batch,
+            largest_batch=self._largest_batch or _LARGEST_BATCH,
+            batch_is_guessed=self._largest_batch is None,
             size=model_size(await to_thread.run_sync(read_model_config, directory)),
             fingerprint=await to_thread.run_sync(weights_fingerprint, directory),
         )

@@ -18,7 +18,9 @@ from runtimes.base import (
     Capabilities,
     Deliver,
     GenerateRequest,
+    Load,
     Prefix,
+    ReportsLoad,
     Request,
     RequestAborted,
     Result,
@@ -142,6 +144,7 @@ class RuntimePool(SharedOpening):
             honours_seeds=all(one.honours_seeds for one in live),
             aborts=all(one.aborts for one in live),
             largest_batch=live[0].largest_batch * len(self._members),
+            kv_tokens=None if live[0].kv_tokens is None else live[0].kv_tokens * len(self._members),
         )
 
     async def _close(self) -> None:
@@ -187,6 +190,17 @@ class RuntimePool(SharedOpening):
             for member in self._members:
                 if member.opened:
                     tasks.start_soon(member.runtime.abort, requests)
+
+    async def load(self) -> Load | None:
+        """See `runtimes.base.ReportsLoad.load`: of all servers that are up, None if one does not say."""
+        running = waiting = 0
+        for member in self._members:
+            if member.up:
+                load = await member.runtime.load() if isinstance(member.runtime, ReportsLoad) else None
+                if load is None:
+                    return None
+                running, waiting = running + load.running, waiting + load.waiting
+        return Load(running, waiting)
 
     async def _serve(self, requests: Sequence[Request], deliver: Deliver, method: _Method) -> None:
         """Send requests to their servers, and look after servers that are down meanwhile."""

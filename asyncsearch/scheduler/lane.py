@@ -365,8 +365,8 @@ class Lane(Generic[RequestT, ResultT]):
                 load = await self._load()
         if self._limit.window_is_over:
             waiting = None if load is None else load.waiting / max(load.running + load.waiting, 1)
-            more = self._counters.queued > self._unwanted_queued
-            self._limit.adjust(self._loop.time(), more=more, waiting=waiting)
+            held_back = self._counters.queued > self._unwanted_queued
+            self._limit.adjust(self._loop.time(), held_back=held_back, waiting=waiting)
             self._wake.set()
 
     async def _send_batch(self, batch: Sequence[Pending[RequestT, ResultT]]) -> None:

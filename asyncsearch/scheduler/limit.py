@@ -6,26 +6,27 @@ __all__ = ["Limit"]
 
 _MOST = 1024
 _FEWEST = 4
-_SMALLEST_WINDOW = 32
-_RAISE, _LOWER = 1 / 16, 0.9
-_LONG_QUEUE = 0.1
-_SLOWER = 0.9
+_WINDOW, _SMALLEST_WINDOW = 2, 64
+_FIRST_RISE, _RISE, _FALL = 1.25, 1 / 16, 0.9
+_LONG_QUEUE, _LONG_WAIT = 0.05, 0.1
+_SLOWER = 0.75
 
 
 class Limit:
     """At most ``now`` requests in flight, by additive increase and multiplicative decrease (Chiu and Jain, 1989).
 
-    What a runtime cannot work on yet waits in its own queue, first come first served, where nothing can be sent before
-    it any more. So after each window of as many answers as there are requests in flight, the limit is lowered by a
-    tenth if more than a tenth of the requests waited there, or if the last rise made the runtime slower by a tenth; and
-    raised by a sixteenth of where it began if there were more requests than it let through.
+    What a runtime has no room for waits in its own queue, first come first served, where nothing can be sent before it
+    any more, and is taken in one by one. So after each window of twice as many answers as there are requests in flight
+    the limit falls by a tenth if some waited there, or if the runtime was slower by a quarter than before the last
+    rise. Otherwise, if it has held requests back, it rises: by a sixteenth of where it began, and by a quarter of what
+    it is until it has fallen for the first time.
 
     How many wait the runtime says, or the answers do: a straight line through their times, by tokens, crosses zero at
-    the time that none of them was worked on.
+    the time that they were not worked on.
 
     Args:
         start: what it begins with.
-        most: what it is never raised above.
+        most: what it does not rise above.
         fixed: it is what it is.
     """
 
@@ -34,11 +35,12 @@ class Limit:
         self._start = start
         self._most = max(most, start)
         self._fixed = fixed
-        self._raised_from: float | None = None
+        self._has_fallen = False
+        self._speed_before_rise = 0.0
         self._begin(0.0)
 
     def note(self, tokens: int, seconds: float) -> None:
-        """An answer has come that was waited for so long."""
+        """An answer of so many tokens has come, that was waited for so long."""
         if not self._fixed:
             self._answers += 1
             self._tokens += tokens
@@ -48,33 +50,34 @@ class Limit:
 
     @property
     def window_is_over(self) -> bool:
-        """Whether enough is known for `adjust`."""
-        return self._answers >= max(self.now, _SMALLEST_WINDOW)
+        """Whether enough has been noted for `adjust`."""
+        return self._answers >= max(_WINDOW * self.now, _SMALLEST_WINDOW)
 
-    def adjust(self, at: float, *, more: bool, waiting: float | None = None) -> None:
+    def adjust(self, at: float, *, held_back: bool, waiting: float | None = None) -> None:
         """Find a new limit and begin a new window, ``at`` a time in seconds.
 
-        ``more`` says whether requests are held back by the limit; ``waiting`` which share of those in flight the
-        runtime says that it has not begun, None where it says nothing.
+        ``held_back`` says whether there are requests that the limit keeps from being sent; ``waiting`` which share of
+        those in flight the runtime says that it has not begun, None where it says nothing.
         """
-        share = self._waiting_share() if waiting is None else waiting
         speed = self._tokens / max(at - self._since, 1e-9)
-        slower = self._raised_from is not None and speed < _SLOWER * self._raised_from
-        self._raised_from = None
-        if share > _LONG_QUEUE or slower:
-            self.now = max(int(self.now * _LOWER), min(_FEWEST, self._start))
-        elif more and self.now < self._most:
-            self.now = min(self.now + max(int(self._start * _RAISE), 1), self._most)
-            self._raised_from = speed
+        queues = self._share_of_waiting() > _LONG_WAIT if waiting is None else waiting > _LONG_QUEUE
+        if queues or speed < _SLOWER * self._speed_before_rise:
+            self._has_fallen = True
+            self._speed_before_rise = 0.0
+            self.now = max(int(self.now * _FALL), min(_FEWEST, self._start))
+        elif held_back and self.now < self._most:
+            rise = self._start * _RISE if self._has_fallen else self.now * (_FIRST_RISE - 1)
+            self._speed_before_rise = speed
+            self.now = min(self.now + max(int(rise), 1), self._most)
         self._begin(at)
 
-    def _waiting_share(self) -> float:
-        """Of the time that answers were waited for, the share that is not explained by their tokens."""
-        count, tokens, seconds = self._answers, self._tokens, self._seconds
-        spread = count * self._squares - tokens * tokens
+    def _share_of_waiting(self) -> float:
+        """Of the time that answers took, the share that is not explained by their tokens."""
+        answers, tokens, seconds = self._answers, self._tokens, self._seconds
+        spread = answers * self._squares - tokens * tokens
         if spread <= 0 or seconds <= 0:
             return 0.0  # all are alike
-        slope = (count * self._products - tokens * seconds) / spread
+        slope = (answers * self._products - tokens * seconds) / spread
         return 1 - slope * tokens / seconds
 
     def _begin(self, at: float) -> None:

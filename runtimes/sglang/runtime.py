@@ -18,6 +18,7 @@ from runtimes.base import (
     Deliver,
     GenerateRequest,
     GenerateResult,
+    Load,
     Prefix,
     Request,
     RequestAborted,
@@ -45,7 +46,7 @@ from runtimes.sglang.messages import (
     read_usage,
 )
 from runtimes.sglang.prefixes import ServerPrefixes
-from runtimes.sglang.server import Server, meet_server
+from runtimes.sglang.server import Server, meet_server, read_load
 
 __all__ = ["SglangRuntime"]
 
@@ -109,7 +110,8 @@ class SglangRuntime(SharedOpening):
         address: of the server, as ``http://127.0.0.1:30000``.
         tokenizer: directory or hub name; by default what the server names, which must be readable here.
         api_key: of the server.
-        largest_batch: requests that are useful in flight; by default what the server runs at a time, 256 at most.
+        largest_batch: requests that are useful in flight; by default what the server runs at a time, where that is more
+            than 256 found out from there.
         deadline_seconds: after which an answer is given up.
     """
 
@@ -196,6 +198,12 @@ class SglangRuntime(SharedOpening):
                         # What it has cost by then is in the answer, which comes at once where there are aborts.
                         sent.scope.deadline = anyio.current_time() + _ABORT_SECONDS * call.server.capabilities.aborts
                         tasks.start_soon(self._abort, sent)
+
+    async def load(self) -> Load | None:
+        """See `runtimes.base.ReportsLoad.load`."""
+        if self._server is None or not self._server.capabilities.aborts:  # a router does not say
+            return None
+        return await read_load(self._session)
 
     @asynccontextmanager
     async def _call(self, requests: Sequence[Request], deliver: Deliver) -> AsyncIterator[_Call]:

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 from anyio import to_thread
 
-from runtimes.base import Capabilities, RequestRejected, RuntimeGone, ScoreRequest, TokenLabels
+from runtimes.base import Capabilities, Load, RequestRejected, RuntimeGone, ScoreRequest, TokenLabels
 from runtimes.http import JsonSession
 from runtimes.model_files import find_model, read_model_config, weights_fingerprint
 from runtimes.model_size import model_size
 from runtimes.text import TextCodec
 from runtimes.tokens import PrefixTokens
 
-__all__ = ["Server", "meet_server"]
+__all__ = ["Server", "meet_server", "read_load"]
 
-_MODEL_INFO, _ROUTER_MODEL_INFO = "/model_info", "/get_model_info"
+_MODEL_INFO, _ROUTER_MODEL_INFO, _LOADS = "/model_info", "/get_model_info", "/v1/loads"
 _LARGEST_BATCH = 256
+"""Requests in flight to begin with, where a server says that it runs more, or nothing."""
+
 _EMBEDDING_ROWS = 1
 _UNKNOWN_LENGTH = 1 << 30
 _RESERVED_TOKENS = 6
@@ -82,13 +84,15 @@ async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_ba
     try:
         about, model = _MODEL_INFO, await session.get(_MODEL_INFO)
         settings = await session.get("/server_info")
-        loads = await session.get("/v1/loads")
+        loads = await session.get(_LOADS)
     except RuntimeGone:
         about, model, settings, loads = _ROUTER_MODEL_INFO, await session.get(_ROUTER_MODEL_INFO), {}, None
     try:
         path, names = str(model["model_path"]), str(model["tokenizer_path"])
         has_head = not model["is_generation"]
-        running = _LARGEST_BATCH if loads is None else int(loads["loads"][0]["max_running_requests"])
+        ranks = [] if loads is None else loads["loads"]
+        running = sum(int(rank["max_running_requests"]) for rank in ranks) or None
+        held = sum(int(rank.get("max_total_num_tokens") or 0) for rank in ranks) or None
         directory = await to_thread.run_sync(find_model, path)
         config = await to_thread.run_sync(read_model_config, directory)
         context_length = int(settings.get("context_length") or config.get("max_position_embeddings") or _UNKNOWN_LENGTH)
@@ -102,7 +106,9 @@ async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_ba
             model=path,
             honours_seeds=bool(settings.get("enable_deterministic_inference")),
             aborts=loads is not None,
-            largest_batch=largest_batch or min(running, _LARGEST_BATCH),
+            largest_batch=largest_batch or min(running or _LARGEST_BATCH, _LARGEST_BATCH),
+            batch_is_guessed=largest_batch is None and (running is None or running > _LARGEST_BATCH),
+            kv_tokens=held,
             output_rows=_EMBEDDING_ROWS if has_head else vocabulary_size,
             reward_format=config.get("reward_format"),
             architecture=next(iter(model.get("architectures") or config.get("architectures") or ()), None),
@@ -116,6 +122,23 @@ async def meet_server(session: JsonSession, *, tokenizer: str | None, largest_ba
         vocabulary_size=vocabulary_size,
         has_head=has_head,
     )
+
+
+async def read_load(session: JsonSession) -> Load:
+    """What a server has to do, on all its ranks.
+
+    Raises:
+        RuntimeFailure: it does not say.
+    """
+    answer = await session.get(_LOADS)
+    try:
+        ranks = answer["loads"]
+        return Load(
+            running=sum(int(rank["num_running_reqs"]) for rank in ranks),
+            waiting=sum(int(rank["num_waiting_reqs"]) for rank in ranks),
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise RuntimeGone(f"{session.address} does not say what it has to do") from error
 
 
 def _load_tokenizer(name: str) -> tuple[TextCodec, int]:

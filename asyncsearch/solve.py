@@ -112,7 +112,9 @@ async def solve_dataset(
     try:
         runs = await _solve_all(chosen, strategies, policy, reward, paths, resumption, options, on_result, on_start)
     except BaseExceptionGroup as group:
-        raise first_cause(group, KeyboardInterrupt, StorageError, ModelGone) from None
+        # A model is gone for all when anything else has ended the scheduler, which is then what went wrong.
+        _, others = group.split(ModelGone)
+        raise first_cause(others or group, KeyboardInterrupt, StorageError) from None
     return runs[0] if isinstance(strategy, Strategy) else runs
 
 

@@ -37,8 +37,9 @@ import typer
 from asyncsearch import Problem, Rebase, Run, SolveOptions, solve_dataset
 from asyncsearch.context import SearchContext
 from asyncsearch.scheduler import LaneStatistics
+from asyncsearch.solve import OnResult
 from asyncsearch.strategies import Beam, Dvts, Mcts, Speculative, Strategy
-from benchmarks.lock_step import Barrier, LockStep, all_together, by_problem
+from benchmarks.gates import Barrier, Gated, all_together, by_problem
 from benchmarks.measuring import Report
 from runtimes.base import Deliver, GenerateRequest, Request, Runtime, ScoreRequest
 from runtimes.simulated import ServerModel, SimulatedRuntime, World
@@ -118,10 +119,21 @@ def servers(model: ServerModel, kind: type[SimulatedRuntime] = SimulatedRuntime)
 
 
 async def solved(
-    chosen: Sequence[Problem], strategy: Strategy, policy: Runtime, reward: Runtime, **options: Any
+    chosen: Sequence[Problem],
+    strategy: Strategy,
+    policy: Runtime,
+    reward: Runtime,
+    *,
+    on_result: OnResult | None = None,
+    **options: Any,
 ) -> Run:
     return await solve_dataset(
-        chosen, strategy, policy=policy, reward=reward, options=SolveOptions(reward_format="lines", **options)
+        chosen,
+        strategy,
+        policy=policy,
+        reward=reward,
+        options=SolveOptions(reward_format="lines", **options),
+        on_result=on_result,
     )
 
 
@@ -159,7 +171,7 @@ async def held_back(
     runs = []
     for first in range(0, len(chosen), at_a_time):
         async with Barrier(group) as barrier:
-            policy, reward = (LockStep(one, barrier) for one in models)
+            policy, reward = (Gated(one, barrier) for one in models)
             runs.append(
                 await solved(
                     chosen[first : first + at_a_time],

@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncsearch.scheduler import LaneStatistics, Scheduler, open_scheduler
+from asyncsearch.scheduler import Cost, LaneStatistics, Pending, Scheduler, open_scheduler
 from runtimes.base import (
     Capabilities,
     Deliver,
@@ -81,6 +82,54 @@ def test_the_oldest_problem_goes_first() -> None:
         return [sent.seed for batch in runtime.batches for sent in batch]
 
     assert run_virtual(main) == [1, 2, 3, 4, 5]
+
+
+def test_a_full_server_is_sent_a_group_at_a_time() -> None:
+    """Each pass over prompts holds up all that is decoded: a place that is free waits for others."""
+
+    async def main() -> list[int]:
+        runtime = Recorder(world=World(spread=1.0))
+        async with open_scheduler(runtime, policy_limit=30) as scheduler, anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(partial(scheduler.generate, request(number), order=0))
+        return [len(batch) for batch in runtime.batches]
+
+    first, *others, _ = run_virtual(main)
+    assert first == 30
+    assert min(others) >= 3
+
+
+def test_what_nobody_wants_yet_waits_for_room() -> None:
+    """It goes when others go, or when it is many, and not while somebody waits for a place or did so lately."""
+
+    async def main() -> list[list[int]]:
+        runtime = Recorder()
+        settled: list[int] = []
+        async with open_scheduler(runtime, policy_limit=4) as scheduler:
+
+            def submit(number: int, *, wanted: bool) -> Pending[GenerateRequest, GenerateResult]:
+                return scheduler.submit_generate(
+                    request(number), order=0, cost=Cost(), wanted=wanted, settle=lambda _: settled.append(number)
+                )
+
+            unwanted = [submit(number, wanted=False) for number in (100, 101, 102)]
+            for number in range(8):
+                submit(number, wanted=True)
+            unwanted[2].want()
+            unwanted[1].withdraw()
+            assert settled == [101]
+            await scheduler.generate(request(8), order=1)
+            assert 100 not in settled, "a moment ago somebody waited"
+            for number in range(9, 20):
+                await scheduler.generate(request(number), order=1)
+            assert sorted(settled) == [*range(8), 100, 101, 102]
+        return [[sent.seed for sent in batch] for batch in runtime.batches]
+
+    batches = run_virtual(main)
+    sent = [seed for batch in batches for seed in batch]
+    assert sent[:10] == [*range(8), 102, 8]
+    assert any(len(batch) > 1 for batch in batches if 100 in batch), "it goes beside another"
+    assert sent.index(100) >= 10
 
 
 @given(

@@ -412,3 +412,16 @@ def test_thousands_of_problems_in_one_process_and_no_tree_outlives_its_problem(t
     assert len(alive) == 5
     assert max(alive) <= 40, "finished trees are still held"
     assert done.kept == ()
+
+
+class Defective(SimulatedRuntime):
+    """Raises what no runtime should."""
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        raise LookupError("a defect")
+
+
+def test_the_defect_of_a_runtime_is_what_is_raised() -> None:
+    runtime = Defective()
+    with pytest.raises(LookupError, match="a defect"):
+        run_virtual(lambda: solve(Problem(id="1", text="one"), Rebase(width=4), policy=runtime, reward=runtime))

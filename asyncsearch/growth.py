@@ -261,17 +261,19 @@ class Growth:
 
 
 async def grow_all(growths: Sequence[Growth], *, each: Callable[[Node], None] | None = None) -> None:
-    """Wait until nodes that have begun to grow are settled, and have ``each`` called with one as soon as it is.
+    """Wait until nodes that have begun to grow are settled, and call ``each`` with one as soon as it is.
 
     Raises:
-        Exception: the first error of a growth; the others are given up.
+        Exception: the first error of a growth, or of ``each``; the others are given up.
 
     Cancellation gives all up that are not settled, and returns when that is done.
     """
-    stop = asyncio.get_running_loop().create_future()
-    all_ended = anyio.Event()
+    loop = asyncio.get_running_loop()
     left = len(growths)
+    all_ended = anyio.Event()
+    settled: list[Node] = []
     errors: list[Exception] = []
+    news = loop.create_future()
 
     def tell(growth: Growth) -> None:
         nonlocal left
@@ -279,20 +281,20 @@ async def grow_all(growths: Sequence[Growth], *, each: Callable[[Node], None] | 
         if growth.error is not None:
             errors.append(growth.error)
         elif each is not None and growth.node.state is not NodeState.PENDING:
-            try:
-                each(growth.node)
-            except Exception as error:  # noqa: BLE001 - whoever delivers has nothing to do with it
-                errors.append(error)
-        if (errors or not left) and not stop.done():
-            stop.set_result(None)
+            settled.append(growth.node)
+        if (settled or errors or not left) and not news.done():
+            news.set_result(None)
         if not left:
             all_ended.set()
 
     for growth in growths:
         growth.when_ended(tell)
     try:
-        if left:
-            await stop
+        while (left or settled) and not errors:
+            await news
+            news = loop.create_future()
+            while settled and each is not None:
+                each(settled.pop(0))
     finally:
         if left:
             for growth in growths:

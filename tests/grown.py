@@ -128,3 +128,4 @@ class Scripted(SimulatedRuntime):
             text = sent.prefix.text.strip().removesuffix(" ки")
             score = next(score for step, score in self.scores.items() if step.strip() == text)
             deliver(sent, ScoreResult(scores=(score,), usage=Usage(prompt_tokens=1)))
+            await checkpoint()  # one after the other, so that somebody can look at the first before the second is there

@@ -1,0 +1,373 @@
+"""A dataset on two real SGLang servers: asyncsearch against other ways to ask them, and against all at once.
+
+    python -m benchmarks.sglang [--problems N] [--width N] [--repeats N] [--output FILE]
+
+The servers run on this machine without a GPU, with the bundled models, and are started and stopped by this command
+(`asyncsearch launch --cpu --prepare` first). They forget everything before each measurement; those of a table are made
+in turn. REBASE is run by asyncsearch, and as its own scripts do (`benchmarks.sglang_reference`); beam search by
+asyncsearch, and by its_hub (`pip install -e '.[benchmarks]'`), which talks to the same policy by OpenAI's protocol, all
+problems at once, and is given scores by this project's client.
+
+The flood is what asyncsearch has just asked for, with prompts and lengths as they came out, when all of it is known and
+sent at once to both servers: the limit, if one takes for the limit a server that is asked for everything. A server that
+is asked for less at a time can be faster: see `benchmarks.makespan`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import aiohttp
+import anyio
+import orjson
+import typer
+from transformers import AutoTokenizer
+
+from asyncsearch import Problem, Rebase, Strategy, load_problems, solve_dataset
+from asyncsearch.datasets.arithmetic import bundled_model
+from asyncsearch.format import FORMATS
+from asyncsearch.rewards import REWARD_FORMATS
+from asyncsearch.strategies import Beam
+from benchmarks.measuring import Report, Spread, alternate, ratios
+from runtimes.base import (
+    Deliver,
+    GenerateRequest,
+    GenerateResult,
+    Prefix,
+    Request,
+    Result,
+    RuntimeFailure,
+    ScoreRequest,
+    ScoreResult,
+)
+from runtimes.http import JsonSession
+from runtimes.launch.environment import cpu_environment
+from runtimes.sglang import SglangRuntime
+from runtimes.sglang.messages import label_body
+
+__all__ = ["main"]
+
+_FORMAT = FORMATS["steps"]
+_REWARD_FORMAT = REWARD_FORMATS["lines"]
+_BEAMS = 4
+_ROWS = 256
+_PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+"""A chat is the texts of its messages: so a server of chats can be asked to continue any prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run: its seconds, the tokens that were generated, and the problems."""
+
+    seconds: float
+    tokens: int
+    problems: int
+
+    @property
+    def tokens_per_second(self) -> float:
+        """What a server is worth."""
+        return self.tokens / self.seconds
+
+    @property
+    def problems_per_second(self) -> float:
+        """What a user waits for."""
+        return self.problems / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The addresses of a policy and a reward model."""
+
+    policy: str
+    reward: str
+
+    async def forget(self) -> None:
+        """Have both throw their caches away."""
+        for address in (self.policy, self.reward):
+            async with aiohttp.ClientSession(address) as session, session.post("/flush_cache?timeout=10") as answer:
+                answer.raise_for_status()
+
+
+@contextmanager
+def servers(port: int) -> Iterator[Pair]:
+    """Two SGLang servers."""
+    with tempfile.TemporaryDirectory() as folder:
+        template = Path(folder) / "plain.jinja"
+        template.write_text(_PLAIN_TEMPLATE)
+        command = [
+            *(sys.executable, "-m", "asyncsearch", "launch", "pair", "--cpu", "--port", str(port), "--log", folder),
+            *("--", "--max-running-requests", str(_ROWS), "--chat-template", str(template)),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launched:
+            assert launched.stdout is not None
+            try:
+                if not any("ready" in line for line in launched.stdout):
+                    raise typer.Exit(2)
+                yield Pair(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+            finally:
+                launched.send_signal(signal.SIGINT)
+
+
+class Recorded(SglangRuntime):
+    """Keeps what it is asked for, with how many tokens were generated for it."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.asked: list[tuple[Request, int]] = []
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        await super().generate(requests, partial(self._note, deliver))
+
+    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
+        await super().score(requests, partial(self._note, deliver))
+
+    def _note(self, deliver: Deliver, request: Request, outcome: Result | RuntimeFailure) -> None:
+        if isinstance(outcome, (GenerateResult, ScoreResult)):
+            self.asked.append((request, outcome.usage.generated_tokens))
+        deliver(request, outcome)
+
+
+class Searches:
+    """One strategy over a dataset by asyncsearch, and the flood of what it has last asked for."""
+
+    def __init__(self, pair: Pair, problems: Sequence[Problem], strategy: Strategy) -> None:
+        self._pair = pair
+        self._problems = problems
+        self._strategy = strategy
+        self._policy = Recorded(pair.policy)
+        self._reward = Recorded(pair.reward)
+        self._tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"))
+
+    async def run(self) -> Measured:
+        """Search, and keep what was asked for."""
+        await self._pair.forget()
+        async with Recorded(self._pair.policy) as policy, Recorded(self._pair.reward) as reward:
+            begun = time.perf_counter()
+            run = await solve_dataset(self._problems, self._strategy, policy=policy, reward=reward)
+            seconds = time.perf_counter() - begun
+        if failed := [result.error for result in run.kept if result.error]:
+            raise RuntimeError(failed[0])
+        self._policy, self._reward = policy, reward
+        return Measured(seconds, run.statistics.generate.generated_tokens, len(self._problems))
+
+    async def flood(self) -> Measured:
+        """The same requests, each in its length, all at once."""
+        await self._pair.forget()
+        texts = [self._tokens_of(request.prefix) for request, _ in self._policy.asked]
+        parameters = [
+            {"max_new_tokens": tokens, "ignore_eos": True, "temperature": 1.0} for _, tokens in self._policy.asked
+        ]
+        generated = {"input_ids": texts, "sampling_params": parameters}
+        judged = [
+            self._tokens_of(request.reads[-1]) for request, _ in self._reward.asked if isinstance(request, ScoreRequest)
+        ]
+        labels = labels_of(self._tokenizer)
+        names = [f"flood-{number:06d}" for number in range(len(judged))]
+        scored = label_body(judged, [len(text) - 1 for text in judged], [labels] * len(judged), names)
+
+        async def ask(address: str, body: dict[str, Any]) -> None:
+            async with JsonSession(address) as session:
+                await session.post("/generate", body)
+
+        begun = time.perf_counter()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, self._pair.policy, generated)
+            tasks.start_soon(ask, self._pair.reward, scored)
+        seconds = time.perf_counter() - begun
+        return Measured(seconds, sum(tokens for _, tokens in self._policy.asked), len(self._problems))
+
+    def _tokens_of(self, prefix: Prefix) -> list[int]:
+        found: list[int] = self._tokenizer.encode(prefix.full_text(), add_special_tokens=False)
+        return found
+
+
+def labels_of(tokenizer: Any) -> tuple[int, int]:
+    """The token ids that the reward model is read from."""
+    good, bad = tokenizer.convert_tokens_to_ids(["+", "-"])
+    return good, bad
+
+
+class Reference:
+    """REBASE as its scripts run it, in a process of SGLang's environment."""
+
+    def __init__(self, process: subprocess.Popen[str], pair: Pair, problems: Sequence[Problem], width: int) -> None:
+        self._process = process
+        self._pair = pair
+        self._problems = problems
+        self._task = {
+            "policy": pair.policy,
+            "reward": pair.reward,
+            "labels": labels_of(AutoTokenizer.from_pretrained(bundled_model("reward"))),
+            "prompts": [_FORMAT.prompt_for(problem.text) for problem in problems],
+            "options": {"width": width, "steps": Rebase().max_depth, "max_tokens": Rebase().max_step_tokens},
+        }
+
+    def run(self) -> Measured:
+        """Search."""
+        asyncio.run(self._pair.forget())
+        writer, reader = self._process.stdin, self._process.stdout
+        assert writer is not None
+        assert reader is not None
+        writer.write(orjson.dumps(self._task).decode() + "\n")
+        writer.flush()
+        found = answer_in(reader)
+        if found["failures"]:
+            raise RuntimeError(found["failures"][0])
+        return Measured(found["seconds"], found["tokens"], len(self._problems))
+
+
+def answer_in(reader: IO[str]) -> dict[str, Any]:
+    """The next line that is an answer; SGLang says other things beside."""
+    for line in reader:
+        if line.startswith('{"seconds"'):
+            answer: dict[str, Any] = orjson.loads(line)
+            return answer
+    raise RuntimeError("the reference's process has ended")
+
+
+@contextmanager
+def reference(pair: Pair, problems: Sequence[Problem], width: int) -> Iterator[Reference]:
+    """The process that runs REBASE's way."""
+    environment = cpu_environment()
+    # Without its own folder on the path, where this file has the name of the package.
+    command = [str(environment.python), "-P", str(Path(__file__).with_name("sglang_reference.py"))]
+    variables = {"PYTHONPATH": str(environment.shim), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Reference(process, pair, problems, width)
+        finally:
+            process.kill()
+
+
+class ItsHub:
+    """Beam search by its_hub."""
+
+    def __init__(self, pair: Pair, problems: Sequence[Problem], width: int) -> None:
+        self._pair = pair
+        self._problems = problems
+        self._width = width
+
+    async def run(self) -> Measured:
+        """Search all problems at once, as many requests in flight as it makes."""
+        from its_hub.api import AbstractProcessRewardModel  # noqa: PLC0415 - an extra
+        from its_hub.api.types import GenerationUsage  # noqa: PLC0415
+        from its_hub.core.algorithms.beam_search import BeamSearch  # noqa: PLC0415
+        from its_hub.core.lms.openai_lm import OpenAICompatibleLanguageModel  # noqa: PLC0415
+        from its_hub.core.lms.step_generation import StepGeneration  # noqa: PLC0415
+
+        usage = GenerationUsage()
+
+        class Counted(OpenAICompatibleLanguageModel):  # type: ignore[misc]
+            async def agenerate(self, *arguments: Any, **options: Any) -> Any:
+                return await super().agenerate(*arguments, **options, usage_accumulator=usage)
+
+        class Scored(AbstractProcessRewardModel):  # type: ignore[misc]
+            def score(self, prompt_or_messages: Any, steps: list[str]) -> list[float]:
+                raise NotImplementedError("it is asked by coroutines")
+
+            async def ascore(self, prompt_or_messages: str, steps: list[str]) -> list[float]:
+                return await scores_of(reward, prompt_or_messages, steps)
+
+        await self._pair.forget()
+        async with SglangRuntime(self._pair.reward) as reward:
+            policy = Counted(f"{self._pair.policy}/v1", "none", "default", max_completion_tokens=Beam().max_step_tokens)
+            steps = StepGeneration(Beam().max_depth, "\nStep", stop_token=_FORMAT.answer_marker, temperature=1.0)
+            search = BeamSearch(steps, Scored(), beam_width=_BEAMS)
+            begun = time.perf_counter()
+            async with anyio.create_task_group() as tasks:
+                for problem in self._problems:
+                    tasks.start_soon(search.ainfer, policy, _FORMAT.prompt_for(problem.text), self._width)
+            seconds = time.perf_counter() - begun
+        return Measured(seconds, usage.completion_tokens, len(self._problems))
+
+
+async def scores_of(reward: SglangRuntime, prompt: str, solutions: Sequence[str]) -> list[float]:
+    """The scores of the last steps of solutions."""
+    requests = [
+        ScoreRequest(reads=(Prefix(f"{prompt}{solution.rstrip()}\n"),), readout=_REWARD_FORMAT.readout)
+        for solution in solutions
+    ]
+    found: dict[Request, float] = {}
+
+    def deliver(request: Request, outcome: Result | RuntimeFailure) -> None:
+        if isinstance(outcome, RuntimeFailure):
+            raise outcome
+        if isinstance(outcome, ScoreResult):
+            found[request] = outcome.scores[-1]
+
+    await reward.score(requests, deliver)
+    return [found[request] for request in requests]
+
+
+def add_table(report: Report, title: str, found: dict[str, list[Measured]]) -> None:
+    """What was measured, with ratios to what stands beside it."""
+    ours, flood = found["asyncsearch"], found["flood"]
+    rows = []
+    for name, measured in found.items():
+        rows.append(
+            [
+                name,
+                f"{Spread.of([one.seconds for one in measured]):.1f}",
+                f"{statistics.median(one.tokens for one in measured):,.0f}",
+                f"{Spread.of([one.tokens_per_second for one in measured]):,.0f}",
+                f"{ratios(*([one.tokens_per_second for one in arm] for arm in (measured, flood))):.2f}",
+                f"{ratios(*([one.problems_per_second for one in arm] for arm in (ours, measured))):.2f}",
+            ]
+        )
+    headings = ["who asks", "s", "tokens", "tokens/s", "of the flood's", "problems/s of asyncsearch against it"]
+    samples = {name: [[one.seconds, one.tokens] for one in measured] for name, measured in found.items()}
+    report.add(title, headings, rows, samples=samples)
+
+
+def main(
+    problems: Annotated[int, typer.Option(help="Problems of a run.")] = 64,
+    width: Annotated[int, typer.Option(help="Of REBASE and of beam search, a multiple of four.")] = 16,
+    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
+    port: Annotated[int, typer.Option(help="Of the policy; the reward model's is the next.")] = 31700,
+    output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
+) -> None:
+    """Print the tables."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # its_hub warns of its own calls
+    chosen = load_problems("arithmetic", limit=problems)
+    report = Report("sglang", output)
+    with servers(port) as pair:
+        rebase, beam = (
+            Searches(pair, chosen, strategy) for strategy in (Rebase(width=width), Beam(width=width, beams=_BEAMS))
+        )
+        with reference(pair, chosen, width) as scripts:
+            arms = {
+                "asyncsearch": lambda: asyncio.run(rebase.run()),
+                "flood": lambda: asyncio.run(rebase.flood()),
+                "sgl.function, 8 threads": scripts.run,
+            }
+            warm_up_and(report, f"REBASE, width {width}, {problems} problems", arms, repeats)
+        other = ItsHub(pair, chosen, width)
+        arms = {
+            "asyncsearch": lambda: asyncio.run(beam.run()),
+            "flood": lambda: asyncio.run(beam.flood()),
+            "its_hub": lambda: asyncio.run(other.run()),
+        }
+        warm_up_and(report, f"beam search, {_BEAMS} beams, width {width}, {problems} problems", arms, repeats)
+
+
+def warm_up_and(report: Report, title: str, arms: dict[str, Any], repeats: int) -> None:
+    """Measure each arm once for nothing, and then in turn."""
+    alternate(arms, repeats=1)
+    add_table(report, title, alternate(arms, repeats=repeats))
+
+
+if __name__ == "__main__":
+    typer.run(main)

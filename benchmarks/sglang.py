@@ -1,12 +1,13 @@
 """A dataset on two real SGLang servers: asyncsearch against other ways to ask them, and against all at once.
 
-    python -m benchmarks.sglang [--problems N] [--width N] [--repeats N] [--output FILE]
+    python -m benchmarks.sglang [POLICY REWARD] [--problems N] [--width N] [--repeats N]
 
-The servers run on this machine without a GPU, with the bundled models, and are started and stopped by this command
-(`asyncsearch launch --cpu --prepare` first). They forget everything before each measurement; those of a table are made
-in turn. REBASE is run by asyncsearch, and as its own scripts do (`benchmarks.sglang_reference`); beam search by
-asyncsearch, and by its_hub (`pip install -e '.[benchmarks]'`), which talks to the same policy by OpenAI's protocol, all
-problems at once, and is given scores by this project's client.
+The servers run on this machine without a GPU, with the bundled models; unless the addresses of two that are running are
+given, they are started and stopped by this command (`asyncsearch launch --cpu --prepare` first). They forget everything
+before each measurement; those of a table are made in turn. REBASE is run by asyncsearch, and as its own scripts do
+(`benchmarks.sglang_reference`); beam search by asyncsearch, and by its_hub (`pip install -e '.[benchmarks]'`), which
+talks to the same policy by OpenAI's protocol, all problems at once, and is given scores by this project's client. Its
+beam search copies what has finished, where others draw anew, and so takes fewer tokens: what compares is tokens/s.
 
 The flood is what asyncsearch has just asked for, with prompts and lengths as they came out, when all of it is known and
 sent at once to both servers: the limit, if one takes for the limit a server that is asked for everything. A server that
@@ -70,21 +71,15 @@ _PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfo
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run: its seconds, the tokens that were generated, and the problems."""
+    """One run: its seconds, and the tokens that were generated."""
 
     seconds: float
     tokens: int
-    problems: int
 
     @property
     def tokens_per_second(self) -> float:
         """What a server is worth."""
         return self.tokens / self.seconds
-
-    @property
-    def problems_per_second(self) -> float:
-        """What a user waits for."""
-        return self.problems / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +97,11 @@ class Pair:
 
 
 @contextmanager
-def servers(port: int) -> Iterator[Pair]:
-    """Two SGLang servers."""
+def servers(port: int, running: Sequence[str]) -> Iterator[Pair]:
+    """Two SGLang servers: those that are running, or new ones."""
+    if running:
+        yield Pair(*running)
+        return
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder) / "plain.jinja"
         template.write_text(_PLAIN_TEMPLATE)
@@ -161,7 +159,7 @@ class Searches:
         if failed := [result.error for result in run.kept if result.error]:
             raise RuntimeError(failed[0])
         self._policy, self._reward = policy, reward
-        return Measured(seconds, run.statistics.generate.generated_tokens, len(self._problems))
+        return Measured(seconds, run.statistics.generate.generated_tokens)
 
     async def flood(self) -> Measured:
         """The same requests, each in its length, all at once."""
@@ -187,7 +185,7 @@ class Searches:
             tasks.start_soon(ask, self._pair.policy, generated)
             tasks.start_soon(ask, self._pair.reward, scored)
         seconds = time.perf_counter() - begun
-        return Measured(seconds, sum(tokens for _, tokens in self._policy.asked), len(self._problems))
+        return Measured(seconds, sum(tokens for _, tokens in self._policy.asked))
 
     def _tokens_of(self, prefix: Prefix) -> list[int]:
         found: list[int] = self._tokenizer.encode(prefix.full_text(), add_special_tokens=False)
@@ -226,7 +224,7 @@ class Reference:
         found = answer_in(reader)
         if found["failures"]:
             raise RuntimeError(found["failures"][0])
-        return Measured(found["seconds"], found["tokens"], len(self._problems))
+        return Measured(found["seconds"], found["tokens"])
 
 
 def answer_in(reader: IO[str]) -> dict[str, Any]:
@@ -291,7 +289,7 @@ class ItsHub:
                 for problem in self._problems:
                     tasks.start_soon(search.ainfer, policy, _FORMAT.prompt_for(problem.text), self._width)
             seconds = time.perf_counter() - begun
-        return Measured(seconds, usage.completion_tokens, len(self._problems))
+        return Measured(seconds, usage.completion_tokens)
 
 
 async def scores_of(reward: SglangRuntime, prompt: str, solutions: Sequence[str]) -> list[float]:
@@ -324,15 +322,19 @@ def add_table(report: Report, title: str, found: dict[str, list[Measured]]) -> N
                 f"{statistics.median(one.tokens for one in measured):,.0f}",
                 f"{Spread.of([one.tokens_per_second for one in measured]):,.0f}",
                 f"{ratios(*([one.tokens_per_second for one in arm] for arm in (measured, flood))):.2f}",
-                f"{ratios(*([one.problems_per_second for one in arm] for arm in (ours, measured))):.2f}",
+                f"{ratios(*([one.tokens_per_second for one in arm] for arm in (ours, measured))):.2f}",
             ]
         )
-    headings = ["who asks", "s", "tokens", "tokens/s", "of the flood's", "problems/s of asyncsearch against it"]
+    headings = ["who asks", "s", "tokens", "tokens/s", "of the flood's", "asyncsearch's against it"]
     samples = {name: [[one.seconds, one.tokens] for one in measured] for name, measured in found.items()}
     report.add(title, headings, rows, samples=samples)
 
 
 def main(
+    running: Annotated[
+        list[str] | None,
+        typer.Argument(help="Addresses of a policy and a reward model that are there, and whose chats are plain."),
+    ] = None,
     problems: Annotated[int, typer.Option(help="Problems of a run.")] = 64,
     width: Annotated[int, typer.Option(help="Of REBASE and of beam search, a multiple of four.")] = 16,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
@@ -343,7 +345,7 @@ def main(
     warnings.simplefilter("ignore", DeprecationWarning)  # its_hub warns of its own calls
     chosen = load_problems("arithmetic", limit=problems)
     report = Report("sglang", output)
-    with servers(port) as pair:
+    with servers(port, running or ()) as pair:
         rebase, beam = (
             Searches(pair, chosen, strategy) for strategy in (Rebase(width=width), Beam(width=width, beams=_BEAMS))
         )

@@ -64,17 +64,19 @@ def shares_of(scores: list[float], width: int) -> list[int]:
 
 @sglang.function  # type: ignore[untyped-decorator, unused-ignore]
 def search(  # noqa: D103 - see the module
-    state: Any, prompt: str, width: int, steps: int, max_tokens: int, reward: RewardModel, counts: list[int]
+    s: Any, prompt: str, width: int, steps: int, max_tokens: int, reward: RewardModel, counts: list[int]
 ) -> None:
-    state += prompt
-    frontier, scores = [(state, "")], [1.0]
+    s += prompt
+    frontier, scores = [(s, "")], [1.0]
     for step in range(1, steps + 1):
         children = []
         for (parent, text), share in zip(frontier, shares_of(scores, width), strict=True):
             if share:
                 children += [(child, text) for child in parent.fork(share)]
         for child, _ in children:
-            child.__iadd__(sglang.gen(str(step), max_tokens=max_tokens, stop=f"Step {step + 1}", temperature=1.0))
+            child += sglang.gen(  # noqa: PLW2901 - it is the same
+                str(step), max_tokens=max_tokens, stop=f"Step {step + 1}", temperature=1.0
+            )
         level = [(child, text + child[str(step)]) for child, text in children]
         counts += [child.get_meta_info(str(step))["completion_tokens"] for child, _ in level]
         judged = list(zip(level, reward.score([prompt + text.rstrip() + "\n" for _, text in level]), strict=True))

@@ -288,11 +288,11 @@ class RuntimePool(SharedOpening):
         self._waiting.update(dict.fromkeys(requests, deliver))
         try:
             with anyio.move_on_after(self._patience_seconds):
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._probe_for_ever)
-                    while not self._any_up():
+                while not self._any_up():  # it may be gone again by the time that the probing has ended
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(self._probe_for_ever)
                         await self._back.wait()
-                    tasks.cancel_scope.cancel()
+                        tasks.cancel_scope.cancel()
             left = [request for request in requests if request in self._waiting]
         finally:
             for request in requests:

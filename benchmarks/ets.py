@@ -1,36 +1,42 @@
 """ETS's selection: the integer program against the greedy form, in value and in time.
 
+    python -m benchmarks.ets [--sizes N ...] [--rounds N] [--output FILE]
+
 The trees are REBASE's shape: at each depth the candidates of the last are shared out among their best, so that
 lineages branch from few nodes. Each size is solved by both in turn.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Hashable
+from pathlib import Path
 from random import Random
+from typing import Annotated
+
+import typer
 
 from asyncsearch.strategies.ets_selection import Selection, retain_exactly, retain_greedily, value_of
+from benchmarks.measuring import Report, Spread, ratios
 
 __all__ = ["main"]
 
 _DEPTH = 6
+_ROUNDING = 1e-9
 
 
-def main() -> None:
-    """Print a table, a line for each number of candidates."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[16, 64, 128, 256])
-    parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
-    print("| candidates | exact ms | greedy ms | exact/greedy | same selection | value lost, median | at most |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for size in arguments.sizes:
+def main(
+    sizes: Annotated[list[int], typer.Option(help="Candidates of a depth.")] = [16, 64, 128, 256],  # noqa: B006
+    rounds: Annotated[int, typer.Option(help="Selections of each size.")] = 9,
+    output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
+) -> None:
+    """Print the table."""
+    rows = []
+    for size in sizes:
         seconds: tuple[list[float], list[float]] = [], []
         lost = []
-        for number in range(arguments.rounds):
+        for number in range(rounds):
             selection = _selection(size, Random(number))
             chosen = []
             for solve, taken in zip((retain_exactly, retain_greedily), seconds, strict=True):
@@ -39,13 +45,21 @@ def main() -> None:
                 taken.append(time.perf_counter() - begun)
             exact, greedy = (value_of(selection, one) for one in chosen)
             lost.append((exact - greedy) / abs(exact))
-        ratio = statistics.median(one / other for one, other in zip(*seconds, strict=True))
-        exact_ms, greedy_ms = (statistics.median(taken) * 1000 for taken in seconds)
-        same = sum(share < 1e-9 for share in lost)
-        print(
-            f"| {size} | {exact_ms:.1f} | {greedy_ms:.2f} | {ratio:.0f} | {same} of {len(lost)} "
-            f"| {statistics.median(lost):.2%} | {max(lost):.2%} |"
+        exact_ms, greedy_ms = ([one * 1000 for one in taken] for taken in seconds)
+        same = sum(share < _ROUNDING for share in lost)
+        rows.append(
+            [
+                str(size),
+                f"{Spread.of(exact_ms):.1f}",
+                f"{Spread.of(greedy_ms):.2f}",
+                f"{ratios(exact_ms, greedy_ms):.0f}",
+                f"{same} of {len(lost)}",
+                f"{statistics.median(lost):.2%}",
+                f"{max(lost):.2%}",
+            ]
         )
+    headings = ["candidates", "exact ms", "greedy ms", "exact/greedy", "same selection", "value lost", "at most"]
+    Report("ets", output).add(f"{rounds} selections of each size", headings, rows)
 
 
 def _selection(size: int, random: Random) -> Selection:
@@ -65,4 +79,4 @@ def _selection(size: int, random: Random) -> Selection:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,10 +1,11 @@
 """What the journal costs, in time and in room.
 
-    python -m benchmarks.journal [--problems N] [--repeats N]
+    python -m benchmarks.journal [--problems N] [--searches N] [--repeats N] [--output FILE]
 
-A simulated policy and reward model cost next to nothing, so that what is left is the framework itself: searches with
-the journal and without, in turn (A B A B), each in a run directory that keeps its results. Then the journal alone, less
-what the same loop takes without it.
+Runs in a directory against the same in memory, in turn: with the disk never made to take what is written, every tenth
+of a second, and after each block. First on models that answer at once, so that nothing but the framework takes time,
+and what counts is this process's own; then on a simulated server in real time (`benchmarks.makespan.ROOFLINE`), whose
+tokens are what a run waits for. At last the journal alone, less what the same loop takes without it.
 """
 
 from __future__ import annotations
@@ -14,55 +15,110 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, product
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from asyncsearch import Problem, Rebase, Run, SolveOptions, load_problems, solve_dataset
+from asyncsearch import Problem, Rebase, SolveOptions, load_problems, solve_dataset
 from asyncsearch.journal import Journal, SearchJournal
 from asyncsearch.scheduler import Cost
-from runtimes.base import FinishReason, Usage
-from runtimes.simulated import ServerModel, SimulatedRuntime
-from runtimes.virtual_clock import run_virtual
+from benchmarks.instant import InstantRuntime
+from benchmarks.makespan import ROOFLINE, servers
+from benchmarks.measuring import Report, Spread, alternate, ratios
+from runtimes.base import FinishReason, Runtime, Usage
 
 __all__ = ["main"]
 
+_WIDTH = 16
+_IN_MEMORY = "in memory"
+_DURABILITIES = {"never": None, "every 0.1 s": 0.1, "each block": 0.0}
 _NODES_PER_SECOND = 10_000
 _NODES_PER_BLOCK = (10, 100)
 """Nodes that are settled in one turn of the event loop."""
 
 
-def _long_steps() -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Nodes of a run, and the seconds that this process was at work, and that passed."""
+
+    nodes: int
+    busy: float
+    passed: float
+
+
+def searched(
+    problems: int, models: Callable[[], Sequence[Runtime]], directory: Path | None, durability: float | None = None
+) -> Speed:
+    """Solve so many problems, and see how long that takes."""
+    policy, reward = models()
+    chosen = [
+        Problem(id=str(number), text=f"problem {number}".ljust(400, "."), answer="1") for number in range(problems)
+    ]
+    busy, begun = time.process_time(), time.perf_counter()
+    run = asyncio.run(
+        solve_dataset(
+            chosen,
+            Rebase(width=_WIDTH),
+            policy=policy,
+            reward=reward,
+            run_dir=directory,
+            options=SolveOptions(reward_format="lines", durability=durability),
+        )
+    )
+    return Speed(run.statistics.generate.settled, time.process_time() - busy, time.perf_counter() - begun)
+
+
+def compared(
+    problems: int, models: Callable[[], Sequence[Runtime]], folder: Path, repeats: int
+) -> dict[str, list[Speed]]:
+    """Runs in memory and with each durability, after one of each for nothing."""
+    numbers = count()
+
+    def kept(durability: float | None) -> Speed:
+        return searched(problems, models, folder / f"run{next(numbers)}", durability)
+
+    arms: dict[str, Callable[[], Speed]] = {
+        _IN_MEMORY: partial(searched, problems, models, None),
+        **{name: partial(kept, durability) for name, durability in _DURABILITIES.items()},
+    }
+    alternate(arms, repeats=1)
+    return alternate(arms, repeats=repeats)
+
+
+def add_comparison(
+    report: Report, title: str, found: dict[str, list[Speed]], seconds: Callable[[Speed], float]
+) -> None:
+    """A line for each durability."""
+    samples = {name: [seconds(one) for one in speeds] for name, speeds in found.items()}
+    rows = [
+        [
+            name,
+            f"{Spread.of(samples[name]):.2f}",
+            f"{Spread.of([one.nodes / seconds(one) for one in speeds]):,.0f}",
+            f"{ratios(samples[name], samples[_IN_MEMORY]):.3f}",
+        ]
+        for name, speeds in found.items()
+    ]
+    report.add(title, ["the disk is made to take it", "s", "nodes/s", "of in memory"], rows, samples=samples)
+
+
+def long_steps() -> list[str]:
     """Steps as long as in worked solutions of MATH, of words in no order, which compress worse than sentences."""
     words = " ".join(problem.text for problem in load_problems("arithmetic")).split()
     source = random.Random(0)
     return [" ".join(source.choices(words, k=24)) + "\n" for _ in range(5000)]
 
 
-def _short_steps() -> list[str]:
+def short_steps() -> list[str]:
     """Steps of the bundled policy's kind."""
     source = random.Random(0)
     pairs = [(source.randrange(1000), source.randrange(1000)) for _ in range(5000)]
     return [f"Step {first % 9 + 1}: {first} + {second} = {first + second}\n" for first, second in pairs]
-
-
-def search(problems: int, directory: Path | None) -> tuple[float, Run]:
-    """Seconds that a run takes, and the run."""
-    runtime = SimulatedRuntime(server=ServerModel())
-    chosen = [Problem(id=str(number), text=f"problem {number}", answer="1") for number in range(problems)]
-    options = SolveOptions(durability=None)  # a tenth of a second of a virtual clock is soon over
-    begun = time.perf_counter()
-    run = run_virtual(
-        lambda: solve_dataset(
-            chosen, Rebase(width=16), policy=runtime, reward=runtime, run_dir=directory, options=options
-        )
-    )
-    return time.perf_counter() - begun, run
 
 
 async def journal_alone(path: Path, nodes: int, steps: Sequence[str], *, compress: bool, per_block: int) -> float:
@@ -89,56 +145,50 @@ async def _add_nodes(part: SearchJournal | None, nodes: int, steps: Sequence[str
     return time.perf_counter() - begun
 
 
-def main(
-    problems: Annotated[int, typer.Option(help="Problems of one run.")] = 200,
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 5,
-    nodes: Annotated[int, typer.Option(help="Nodes whose records are written on their own.")] = 50_000,
-) -> None:
-    """Print the tables."""
-    with tempfile.TemporaryDirectory() as folder:
-        without, with_journal = [], []
-        grown = 0
-        for repeat in range(repeats + 1):
-            plain, _ = search(problems, None)
-            kept, run = search(problems, Path(folder) / f"run{repeat}")
-            grown = run.statistics.generate.settled
-            if repeat:  # the first warms up
-                without.append(plain)
-                with_journal.append(kept)
-        table = Table(title=f"{problems} simulated problems, {grown:,} nodes, medians of {repeats}")
-        for heading in ("in memory, s", "in a run directory, s", "ratio", "range", "nodes/s"):
-            table.add_column(heading, justify="right")
-        ratios = [kept / plain for kept, plain in zip(with_journal, without, strict=True)]
-        table.add_row(
-            f"{statistics.median(without):.2f}",
-            f"{statistics.median(with_journal):.2f}",
-            f"{statistics.median(ratios):.2f}",
-            f"{min(ratios):.2f} - {max(ratios):.2f}",
-            f"{grown / statistics.median(with_journal):,.0f}",
-        )
-        alone = Table(title=f"the journal alone, {nodes:,} nodes")
-        for heading in ("steps", "nodes a block", "us a node", f"of {_NODES_PER_SECOND:,} nodes/s", "bytes / text"):
-            alone.add_column(heading, justify="left" if heading == "steps" else "right")
-        kinds = (("24 words", _long_steps()), ("one sum", _short_steps()))
-        for (kind, steps), compress, per_block in product(kinds, (False, True), _NODES_PER_BLOCK):
-            path = Path(folder) / "alone.bin"
-            seconds = []
-            for _ in range(repeats):
-                path.unlink(missing_ok=True)
-                alone_for = journal_alone(path, nodes, steps, compress=compress, per_block=per_block)
-                seconds.append(asyncio.run(alone_for))
-            each = statistics.median(seconds) / nodes
-            text = sum(len(steps[node % len(steps)].encode()) for node in range(nodes))
-            alone.add_row(
+def add_journal_alone(report: Report, nodes: int, folder: Path, repeats: int) -> None:
+    """A line for each kind of steps, and how many of them come at once."""
+    rows = []
+    kinds = (("24 words", long_steps()), ("one sum", short_steps()))
+    for (kind, steps), compress, per_block in product(kinds, (False, True), _NODES_PER_BLOCK):
+        path = folder / "alone.bin"
+        seconds = []
+        for _ in range(repeats):
+            path.unlink(missing_ok=True)
+            alone_for = journal_alone(path, nodes, steps, compress=compress, per_block=per_block)
+            seconds.append(asyncio.run(alone_for))
+        each = statistics.median(seconds) / nodes
+        text = sum(len(steps[node % len(steps)].encode()) for node in range(nodes))
+        rows.append(
+            [
                 f"{kind}, compressed" if compress else kind,
                 str(per_block),
                 f"{each * 1e6:.2f}",
                 f"{each * _NODES_PER_SECOND:.1%}",
                 f"{path.stat().st_size / text:.2f}",
-            )
-    console = Console()
-    console.print(table)
-    console.print(alone)
+            ]
+        )
+    headings = ["steps", "nodes a block", "us a node", f"of {_NODES_PER_SECOND:,} nodes/s", "bytes / text"]
+    report.add(f"the journal alone, {nodes:,} nodes", headings, rows)
+
+
+def main(
+    problems: Annotated[int, typer.Option(help="Problems of a run on models that answer at once.")] = 1000,
+    searches: Annotated[int, typer.Option(help="Problems of a run on the simulated server.")] = 48,
+    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 5,
+    nodes: Annotated[int, typer.Option(help="Nodes whose records are written on their own.")] = 50_000,
+    output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
+) -> None:
+    """Print the tables."""
+    report = Report("journal", output)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = compared(problems, lambda: (InstantRuntime(), InstantRuntime()), folder / "instant", repeats)
+        title = f"{problems:,} problems, width {_WIDTH}, models that answer at once; seconds of this process"
+        add_comparison(report, title, found, lambda speed: speed.busy)
+        found = compared(searches, lambda: servers(ROOFLINE), folder / "server", repeats)
+        title = f"{searches:,} problems, width {_WIDTH}, a server that takes its time; seconds that passed"
+        add_comparison(report, title, found, lambda speed: speed.passed)
+        add_journal_alone(report, nodes, folder, repeats)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The embedded runtime's tokens per second against transformers' own generate on one full static batch.
 
-    python -m benchmarks.local [--problems N] [--repeats N]
+    python -m benchmarks.local [--problems N] [--repeats N] [--output FILE]
 
 Both draw with temperature 1 from the bundled policy, as many samples of the same problems, in turn (A B A B),
 in float32 and in float64. A static batch goes on until its longest sequence is done; sequences of the
@@ -9,20 +9,20 @@ runtime join and leave.
 
 from __future__ import annotations
 
-import statistics
 import time
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import load_problems
 from asyncsearch.format import FORMATS
+from benchmarks.measuring import Report, Spread, alternate, ratios
 from runtimes.base import GenerateRequest, GenerateResult, Prefix, Request, Result, RuntimeFailure
 from runtimes.local import LocalRuntime
 
@@ -30,6 +30,7 @@ __all__ = ["main"]
 
 _FORMAT = FORMATS["steps"]
 _MAX_TOKENS = 200
+_SAMPLES = 16
 
 
 async def runtime_speed(prompts: list[str], samples: int, dtype: str) -> float:
@@ -65,28 +66,25 @@ def static_speed(prompts: list[str], samples: int, dtype: str) -> float:
 
 
 def main(
-    problems: Annotated[int, typer.Option(help="Problems, of which each is sampled 16 times.")] = 16,
+    problems: Annotated[int, typer.Option(help="Problems, each sampled 16 times.")] = 16,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
+    output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
     prompts = [_FORMAT.prompt_for(problem.text) for problem in load_problems("arithmetic", limit=problems)]
-    table = Table(title=f"{problems} problems x 16 samples, {torch.get_num_threads()} threads, medians of {repeats}")
-    for heading in ("type", "embedded runtime, tokens/s", "static batch, tokens/s", "ratio", "range of ratios"):
-        table.add_column(heading, justify="right")
+    rows = []
+    samples = {}
     for dtype in ("float32", "float64"):
-        ours, theirs = [], []
-        for _ in range(repeats):
-            ours.append(anyio.run(runtime_speed, prompts, 16, dtype))
-            theirs.append(static_speed(prompts, 16, dtype))
-        ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
-        table.add_row(
-            dtype,
-            f"{statistics.median(ours):,.0f}",
-            f"{statistics.median(theirs):,.0f}",
-            f"{statistics.median(ratios):.2f}",
-            f"{min(ratios):.2f} - {max(ratios):.2f}",
-        )
-    Console().print(table)
+        arms = {
+            "embedded runtime": partial(anyio.run, runtime_speed, prompts, _SAMPLES, dtype),
+            "static batch": partial(static_speed, prompts, _SAMPLES, dtype),
+        }
+        found = samples[dtype] = alternate(arms, repeats=repeats)
+        ours, theirs = found.values()
+        rows.append([dtype, f"{Spread.of(ours):,.0f}", f"{Spread.of(theirs):,.0f}", f"{ratios(ours, theirs):.2f}"])
+    title = f"{problems} problems x {_SAMPLES} samples, {torch.get_num_threads()} threads"
+    headings = ["type", "embedded runtime, tokens/s", "static batch, tokens/s", "ratio"]
+    Report("local", output).add(title, headings, rows, samples=samples)
 
 
 if __name__ == "__main__":

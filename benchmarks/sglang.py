@@ -27,7 +27,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -43,17 +42,8 @@ from asyncsearch.format import FORMATS
 from asyncsearch.rewards import REWARD_FORMATS
 from asyncsearch.strategies import Beam
 from benchmarks.measuring import Report, Spread, alternate, ratios
-from runtimes.base import (
-    Deliver,
-    GenerateRequest,
-    GenerateResult,
-    Prefix,
-    Request,
-    Result,
-    RuntimeFailure,
-    ScoreRequest,
-    ScoreResult,
-)
+from benchmarks.recorded import Recorded
+from runtimes.base import Prefix, Request, Result, RuntimeFailure, ScoreRequest, ScoreResult
 from runtimes.http import JsonSession
 from runtimes.launch.environment import cpu_environment
 from runtimes.sglang import SglangRuntime
@@ -119,25 +109,6 @@ def servers(port: int, running: Sequence[str]) -> Iterator[Pair]:
                 launched.send_signal(signal.SIGINT)
 
 
-class Recorded(SglangRuntime):
-    """Keeps what it is asked for, with how many tokens were generated for it."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(address)
-        self.asked: list[tuple[Request, int]] = []
-
-    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
-        await super().generate(requests, partial(self._note, deliver))
-
-    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
-        await super().score(requests, partial(self._note, deliver))
-
-    def _note(self, deliver: Deliver, request: Request, outcome: Result | RuntimeFailure) -> None:
-        if isinstance(outcome, (GenerateResult, ScoreResult)):
-            self.asked.append((request, outcome.usage.generated_tokens))
-        deliver(request, outcome)
-
-
 class Searches:
     """One strategy over a dataset by asyncsearch, and the flood of what it has last asked for."""
 
@@ -145,14 +116,15 @@ class Searches:
         self._pair = pair
         self._problems = problems
         self._strategy = strategy
-        self._policy = Recorded(pair.policy)
-        self._reward = Recorded(pair.reward)
+        self._policy = Recorded(SglangRuntime(pair.policy))
+        self._reward = Recorded(SglangRuntime(pair.reward))
         self._tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"))
 
     async def run(self) -> Measured:
         """Search, and keep what was asked for."""
         await self._pair.forget()
-        async with Recorded(self._pair.policy) as policy, Recorded(self._pair.reward) as reward:
+        policy, reward = (Recorded(SglangRuntime(address)) for address in (self._pair.policy, self._pair.reward))
+        async with policy, reward:
             begun = time.perf_counter()
             run = await solve_dataset(self._problems, self._strategy, policy=policy, reward=reward)
             seconds = time.perf_counter() - begun
@@ -164,14 +136,12 @@ class Searches:
     async def flood(self) -> Measured:
         """The same requests, each in its length, all at once."""
         await self._pair.forget()
-        texts = [self._tokens_of(request.prefix) for request, _ in self._policy.asked]
+        texts = [self._tokens_of(request.prefix) for request, _ in self._policy.generated]
         parameters = [
-            {"max_new_tokens": tokens, "ignore_eos": True, "temperature": 1.0} for _, tokens in self._policy.asked
+            {"max_new_tokens": tokens, "ignore_eos": True, "temperature": 1.0} for _, tokens in self._policy.generated
         ]
         generated = {"input_ids": texts, "sampling_params": parameters}
-        judged = [
-            self._tokens_of(request.reads[-1]) for request, _ in self._reward.asked if isinstance(request, ScoreRequest)
-        ]
+        judged = [self._tokens_of(request.prefix) for request in self._reward.scored]
         labels = labels_of(self._tokenizer)
         names = [f"flood-{number:06d}" for number in range(len(judged))]
         scored = label_body(judged, [len(text) - 1 for text in judged], [labels] * len(judged), names)
@@ -185,7 +155,7 @@ class Searches:
             tasks.start_soon(ask, self._pair.policy, generated)
             tasks.start_soon(ask, self._pair.reward, scored)
         seconds = time.perf_counter() - begun
-        return Measured(seconds, sum(tokens for _, tokens in self._policy.asked))
+        return Measured(seconds, sum(tokens for _, tokens in self._policy.generated))
 
     def _tokens_of(self, prefix: Prefix) -> list[int]:
         found: list[int] = self._tokenizer.encode(prefix.full_text(), add_special_tokens=False)

@@ -1,6 +1,6 @@
 """How soon an SGLang server is rid of the requests of a problem that is left.
 
-    python -m benchmarks.sglang_abort http://127.0.0.1:30000 [--requests N] [--repeats N]
+    python -m benchmarks.sglang_abort http://127.0.0.1:30000 [--requests N] [--repeats N] [--output FILE]
 
 Starts generations on a policy server that is already up (`asyncsearch launch`), waits until the server runs half of
 them at least, cancels them, and asks the server's ``/v1/loads`` until it runs none. The same for a client that only
@@ -9,16 +9,15 @@ hangs up, as one does that knows of no abort.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.measuring import Report, Spread, ratios
 from runtimes.base import GenerateRequest, Prefix
 from runtimes.http import JsonSession
 from runtimes.sglang import SglangRuntime
@@ -30,7 +29,7 @@ _HOT = 5.0
 """A temperature at which the bundled policy seldom ends a solution."""
 
 
-async def measure(address: str, requests: int, repeats: int) -> Table:
+async def measure(address: str, requests: int, repeats: int) -> dict[str, list[float]]:
     """Time both ways of leaving in turn."""
     seconds: dict[str, list[float]] = {"abort requests": [], "hang up": []}
     async with SglangRuntime(address) as runtime, JsonSession(address) as session:
@@ -56,14 +55,7 @@ async def measure(address: str, requests: int, repeats: int) -> Table:
         for _ in range(repeats):
             for name, generate in (("abort requests", with_aborts), ("hang up", without)):
                 seconds[name].append(await _leave(generate, running, requests))
-    table = Table(title=f"{requests} requests left, {address}, {repeats} times")
-    for heading in ("how", "median s", "longest s", "against the first"):
-        table.add_column(heading, justify="right")
-    first = statistics.median(seconds["abort requests"])
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        table.add_row(name, f"{median:.3f}", f"{max(times):.3f}", f"{median / first:.1f}")
-    return table
+    return seconds
 
 
 async def _leave(
@@ -86,9 +78,16 @@ def main(
     address: Annotated[str, typer.Argument(help="Of an SGLang server of the bundled policy.")],
     requests: Annotated[int, typer.Option(help="Requests at once.")] = 16,
     repeats: Annotated[int, typer.Option(help="Times that they are left, each way.")] = 7,
+    output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
-    Console().print(anyio.run(measure, address, requests, repeats))
+    found = anyio.run(measure, address, requests, repeats)
+    first = found["abort requests"]
+    rows = [[name, f"{Spread.of(seconds):.3f}", f"{ratios(seconds, first):.1f}"] for name, seconds in found.items()]
+    report = Report("sglang_abort", output)
+    report.add(
+        f"{requests} requests left", ["how", "s until the server has none", "against aborts"], rows, samples=found
+    )
 
 
 if __name__ == "__main__":

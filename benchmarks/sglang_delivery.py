@@ -1,6 +1,6 @@
 """How sequences should be asked of an SGLang server: one POST each, or together in one that is streamed.
 
-    python -m benchmarks.sglang_delivery http://127.0.0.1:30000 [--sequences N] [--repeats N]
+    python -m benchmarks.sglang_delivery http://127.0.0.1:30000 [--sequences N] [--repeats N] [--output FILE]
 
 Both draw steps, and then whole solutions, of the bundled problems, in turn (A B A B), from a policy server that is
 already up (`asyncsearch launch`). What counts for a search is when each sequence is delivered, since its children wait
@@ -13,17 +13,17 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import aiohttp
 import anyio
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from asyncsearch.datasets.jsonl import load_problems
 from asyncsearch.format import FORMATS
+from benchmarks.measuring import Report, ratios
 
 __all__ = ["main"]
 
@@ -95,7 +95,7 @@ def joined(bodies: list[dict[str, Any]]) -> dict[str, Any]:
 Way = Callable[[aiohttp.ClientSession, list[dict[str, Any]]], Awaitable[Times]]
 
 
-async def measure(address: str, sequences: int, repeats: int) -> Table:
+async def measure(address: str, sequences: int, repeats: int, report: Report) -> None:
     """Run both pairs in turn and lay their times side by side."""
     prompts = [_FORMAT.prompt_for(problem.text) for problem in load_problems("arithmetic", limit=sequences)]
     drawn = {"max_new_tokens": 200, "temperature": 1.0}
@@ -116,9 +116,7 @@ async def measure(address: str, sequences: int, repeats: int) -> Table:
         ("solutions generated", solutions, ("one POST each", singly), ("one stream", streamed)),
         ("steps scored", scores, ("one POST", together), ("one POST each", singly)),
     )
-    table = Table(title=f"{len(prompts)} requests at once, {address}, medians of {repeats}")
-    for heading in ("what", "A", "B", "mean s, A", "mean s, B", "A/B", "last s, A", "last s, B", "A/B", "range"):
-        table.add_column(heading, justify="right")
+    lines = []
     async with aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(limit=0)) as session:
         for name, bodies, (first_name, first), (second_name, second) in rows:
             ours: list[Times] = []
@@ -131,28 +129,29 @@ async def measure(address: str, sequences: int, repeats: int) -> Table:
                 if repeat:  # the first warms up
                     ours.append(a)
                     theirs.append(b)
-            last = [a.last / b.last for a, b in zip(ours, theirs, strict=True)]
-            mean = [a.mean / b.mean for a, b in zip(ours, theirs, strict=True)]
-            table.add_row(
-                *(name, first_name, second_name),
-                *(f"{statistics.median(one.mean for one in times):.3f}" for times in (ours, theirs)),
-                f"{statistics.median(mean):.2f}",
-                *(f"{statistics.median(one.last for one in times):.3f}" for times in (ours, theirs)),
-                f"{statistics.median(last):.2f}",
-                f"{min(last):.2f} - {max(last):.2f}",
+            means = [[one.mean for one in times] for times in (ours, theirs)]
+            lasts = [[one.last for one in times] for times in (ours, theirs)]
+            lines.append(
+                [
+                    *(name, first_name, second_name),
+                    *(f"{statistics.median(seconds):.3f}" for seconds in means),
+                    f"{ratios(*means):.2f}",
+                    *(f"{statistics.median(seconds):.3f}" for seconds in lasts),
+                    f"{ratios(*lasts):.2f}",
+                ]
             )
-    return table
+    headings = ["what", "A", "B", "mean s, A", "mean s, B", "A/B", "last s, A", "last s, B", "A/B of the last"]
+    report.add(f"{len(prompts)} requests at once", headings, lines)
 
 
 def main(
     address: Annotated[str, typer.Argument(help="Of an SGLang server of the bundled policy.")],
     sequences: Annotated[int, typer.Option(help="Requests at once.")] = 64,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 7,
+    output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
-    console = Console()
-    # Ten columns do not fit into what is assumed where the output is no terminal.
-    Console(width=max(console.width, 140)).print(anyio.run(measure, address, sequences, repeats))
+    anyio.run(measure, address, sequences, repeats, Report("sglang_delivery", output))
 
 
 if __name__ == "__main__":

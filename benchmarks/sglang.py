@@ -17,10 +17,8 @@ is asked for less at a time can be faster: see `benchmarks.makespan`.
 from __future__ import annotations
 
 import asyncio
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -41,6 +39,7 @@ from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.format import FORMATS
 from asyncsearch.rewards import REWARD_FORMATS
 from asyncsearch.strategies import Beam
+from benchmarks.launched import launched
 from benchmarks.measuring import Report, Spread, alternate, ratios
 from benchmarks.recorded import Recorded
 from runtimes.base import Prefix, Request, Result, RuntimeFailure, ScoreRequest, ScoreResult
@@ -55,6 +54,9 @@ _FORMAT = FORMATS["steps"]
 _REWARD_FORMAT = REWARD_FORMATS["lines"]
 _BEAMS = 4
 _ROWS = 256
+_NEVER = "~" * 100
+"""What no text holds: looked for all the same, as the end of a step is."""
+
 _PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 """A chat is the texts of its messages: so a server of chats can be asked to continue any prompt."""
 
@@ -95,18 +97,9 @@ def servers(port: int, running: Sequence[str]) -> Iterator[Pair]:
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder) / "plain.jinja"
         template.write_text(_PLAIN_TEMPLATE)
-        command = [
-            *(sys.executable, "-m", "asyncsearch", "launch", "pair", "--cpu", "--port", str(port), "--log", folder),
-            *("--", "--max-running-requests", str(_ROWS), "--chat-template", str(template)),
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launched:
-            assert launched.stdout is not None
-            try:
-                if not any("ready" in line for line in launched.stdout):
-                    raise typer.Exit(2)
-                yield Pair(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
-            finally:
-                launched.send_signal(signal.SIGINT)
+        flags = ["--max-running-requests", str(_ROWS), "--chat-template", str(template)]
+        with launched("pair", "--cpu", "--port", str(port), "--", *flags) as addresses:
+            yield Pair(*addresses)
 
 
 class Searches:
@@ -138,7 +131,13 @@ class Searches:
         await self._pair.forget()
         texts = [self._tokens_of(request.prefix) for request, _ in self._policy.generated]
         parameters = [
-            {"max_new_tokens": tokens, "ignore_eos": True, "temperature": 1.0} for _, tokens in self._policy.generated
+            {
+                "max_new_tokens": tokens,
+                "ignore_eos": True,
+                "temperature": request.temperature,
+                "stop": [_NEVER[: len(stop)] for stop in request.stop],
+            }
+            for request, tokens in self._policy.generated
         ]
         generated = {"input_ids": texts, "sampling_params": parameters}
         judged = [self._tokens_of(request.prefix) for request in self._reward.scored]
@@ -305,7 +304,7 @@ def main(
         list[str] | None,
         typer.Argument(help="Addresses of a policy and a reward model that are there, and whose chats are plain."),
     ] = None,
-    problems: Annotated[int, typer.Option(help="Problems of a run.")] = 64,
+    problems: Annotated[int, typer.Option(help="Problems of a run.")] = 160,
     width: Annotated[int, typer.Option(help="Of REBASE and of beam search, a multiple of four.")] = 16,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
     port: Annotated[int, typer.Option(help="Of the policy; the reward model's is the next.")] = 31700,
@@ -316,6 +315,7 @@ def main(
     chosen = load_problems("arithmetic", limit=problems)
     report = Report("sglang", output)
     with servers(port, running or ()) as pair:
+        asyncio.run(Searches(pair, chosen[:2], Rebase(width=width)).run())  # what is first is not measured
         rebase, beam = (
             Searches(pair, chosen, strategy) for strategy in (Rebase(width=width), Beam(width=width, beams=_BEAMS))
         )
@@ -325,20 +325,15 @@ def main(
                 "flood": lambda: asyncio.run(rebase.flood()),
                 "sgl.function, 8 threads": scripts.run,
             }
-            warm_up_and(report, f"REBASE, width {width}, {problems} problems", arms, repeats)
+            add_table(report, f"REBASE, width {width}, {problems} problems", alternate(arms, repeats=repeats))
         other = ItsHub(pair, chosen, width)
         arms = {
             "asyncsearch": lambda: asyncio.run(beam.run()),
             "flood": lambda: asyncio.run(beam.flood()),
             "its_hub": lambda: asyncio.run(other.run()),
         }
-        warm_up_and(report, f"beam search, {_BEAMS} beams, width {width}, {problems} problems", arms, repeats)
-
-
-def warm_up_and(report: Report, title: str, arms: dict[str, Any], repeats: int) -> None:
-    """Measure each arm once for nothing, and then in turn."""
-    alternate(arms, repeats=1)
-    add_table(report, title, alternate(arms, repeats=repeats))
+        title = f"beam search, {_BEAMS} beams, width {width}, {problems} problems"
+        add_table(report, title, alternate(arms, repeats=repeats))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,24 @@ import math
 import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from runtimes.base import Prefix
 
-__all__ = ["BatchCache", "PrefixStore", "Segment"]
+__all__ = ["BatchCache", "PrefixStore", "Segment", "token_bytes"]
 
 _COLUMN_BLOCK = 64
+
+
+def token_bytes(config: Any, dtype: torch.dtype) -> int:
+    """Bytes that a token's keys and values take, in all layers."""
+    heads = config.num_attention_heads
+    groups = getattr(config, "num_key_value_heads", None) or heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(2 * config.num_hidden_layers * groups * size * dtype.itemsize)
 
 
 class BatchCache(Cache):

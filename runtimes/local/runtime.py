@@ -10,6 +10,7 @@ import torch
 from anyio import to_thread
 
 from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
+from runtimes.local.cache import token_bytes
 from runtimes.local.cpu_thread import run_on_cpu_thread
 from runtimes.local.engine import Engine
 from runtimes.local.heads import head_rows
@@ -155,6 +156,7 @@ class LocalRuntime(SharedOpening):
             honours_seeds=model.dtype == torch.float64,
             aborts=True,
             largest_batch=rows,
+            kv_tokens=self._cache_bytes // token_bytes(config, model.dtype),
             output_rows=rows_of_head,
             reward_format=getattr(config, "reward_format", None),
             architecture=next(iter(config.architectures or ()), None),

@@ -2,6 +2,6 @@
 
 from runtimes.simulated.batching import ServerModel
 from runtimes.simulated.runtime import Faults, SimulatedRuntime
-from runtimes.simulated.world import World
+from runtimes.simulated.world import Oracle, World
 
-__all__ = ["Faults", "ServerModel", "SimulatedRuntime", "World"]
+__all__ = ["Faults", "Oracle", "ServerModel", "SimulatedRuntime", "World"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
@@ -42,15 +43,20 @@ class Waiting:
     deliver: Deliver
 
 
+Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
 class Gate(ABC):
     """Sends requests when it is time. Leaving the block cancels what is on its way."""
 
     def __init__(self) -> None:
         self._tasks: TaskGroup
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
+        self._tasks.start_soon(self._start_jobs)
         return self
 
     async def __aexit__(
@@ -58,6 +64,14 @@ class Gate(ABC):
     ) -> None:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(kind, error, traceback)
+
+    def _start_soon(self, job: Job) -> None:
+        """Start a task of the gate's, from wherever an outcome is delivered: that may be outside of any task."""
+        self._jobs.put_nowait(job)
+
+    async def _start_jobs(self) -> None:
+        while True:
+            self._tasks.start_soon(await self._jobs.get())
 
     @abstractmethod
     def add(self, waiting: Waiting) -> None:
@@ -75,7 +89,7 @@ class Gate(ABC):
         for waiting in batch:
             requests[waiting.runtime].append(waiting.request)
         for runtime, group in requests.items():
-            self._tasks.start_soon(runtime.send, group, deliver)
+            self._start_soon(partial(runtime.send, group, deliver))
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +122,7 @@ class Barrier(Gate):
     def _flush_soon(self, group: _Group) -> None:
         if not group.flushing:
             group.flushing = True
-            self._tasks.start_soon(self._flush, group)
+            self._start_soon(partial(self._flush, group))
 
     async def _flush(self, group: _Group) -> None:
         quiet = 0
@@ -152,7 +166,7 @@ class Queue(Gate):
     def _fill_soon(self) -> None:
         if not self._filling and self._queue:
             self._filling = True
-            self._tasks.start_soon(self._fill)
+            self._start_soon(self._fill)
 
     async def _fill(self) -> None:
         for _ in range(_QUIET_TURNS):

@@ -1,6 +1,6 @@
 """A search over a model of a thousand million parameters on a GPU: asyncsearch against all its requests at once.
 
-    python -m benchmarks.gpu [--device D] [--searches N] [--rows N] [--repeats N] [--sglang] [--output FILE]
+    python -m benchmarks.gpu [--device D] [--searches N] [--width N] [--rows N] [--repeats N] [--sglang] [--output FILE]
 
 The model has the shape of a Llama and random weights, in bfloat16: what it writes means nothing, so how many tokens a
 step has, and when a solution ends, is drawn beforehand (`runtimes.simulated.World`), from its seed. REBASE runs on the
@@ -82,7 +82,6 @@ _TINY = LlamaConfig(
 )
 _WORLD = World(median_step_tokens=40, spread=0.8, shortest=3, longest=9)
 _PROMPT_CHARACTERS = 200
-_WIDTH = 16
 _PORT = 31720
 
 
@@ -160,8 +159,9 @@ def write_model(config: LlamaConfig, directory: Path, device: str) -> None:
 class Searches:
     """REBASE on one runtime, and the flood of what it has last asked for."""
 
-    def __init__(self, make: Callable[[], Runtime], searches: int) -> None:
+    def __init__(self, make: Callable[[], Runtime], searches: int, width: int) -> None:
         self._make = make
+        self._strategy = Rebase(width=width)
         self._problems = [
             Problem(id=str(number), text=f"problem {number}".ljust(_PROMPT_CHARACTERS, "."))
             for number in range(searches)
@@ -175,7 +175,7 @@ class Searches:
             begun = time.perf_counter()
             run = await solve_dataset(
                 self._problems,
-                Rebase(width=_WIDTH),
+                self._strategy,
                 policy=models,
                 reward=models,
                 options=SolveOptions(reward_format="lines"),
@@ -265,6 +265,7 @@ class Transformers:
 def main(
     device: Annotated[str, typer.Option(help="cuda, or cpu for a tiny model.")] = "cuda",
     searches: Annotated[int, typer.Option(help="Problems.")] = 256,
+    width: Annotated[int, typer.Option(help="Of REBASE.")] = 16,
     rows: Annotated[int, typer.Option(help="Sequences at a time.")] = 256,
     cache_gigabytes: Annotated[float, typer.Option(help="Of keys and values that the embedded runtime keeps.")] = 16.0,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
@@ -293,9 +294,10 @@ def main(
                 cache_bytes=int(cache_gigabytes * 2**30),
             ),
             searches,
+            width,
         )
         others = Transformers(directory, device, rows, embedded)
-        what = f"REBASE, width {_WIDTH}, {searches} problems"
+        what = f"REBASE, width {width}, problems: {searches}"
         measure(
             report,
             f"the embedded runtime on {where}: {what}",
@@ -310,7 +312,7 @@ def main(
         if sglang if sglang is not None else importlib.util.find_spec("sglang") is not None:
             flags = ["--cpu"] if on_cpu else []
             with launched("policy", str(directory), *flags, "--port", str(_PORT)) as (address,):
-                served = Searches(partial(SglangRuntime, address), searches)
+                served = Searches(partial(SglangRuntime, address), searches, width)
                 measure(
                     report,
                     f"SGLang on {where}: {what}",

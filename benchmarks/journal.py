@@ -1,10 +1,10 @@
 """What the journal costs, in time and in room.
 
-    python -m benchmarks.journal [--problems N] [--searches N] [--repeats N] [--output FILE]
+    python -m benchmarks.journal [--problems N] [--searches N] [--server FILE] [--repeats N] [--output FILE]
 
 Runs in a directory against the same in memory, in turn: with the disk never made to take what is written, every tenth
 of a second, and after each block. First on models that answer at once, so that nothing but the framework takes time,
-and what counts is this process's own; then on a simulated server in real time (`benchmarks.makespan.ROOFLINE`), whose
+and what counts is this process's own; then on a simulated server in real time (that of `benchmarks.makespan`), whose
 tokens are what a run waits for. At last the journal alone, less what the same loop takes without it.
 """
 
@@ -28,7 +28,7 @@ from asyncsearch import Problem, Rebase, SolveOptions, load_problems, solve_data
 from asyncsearch.journal import Journal, SearchJournal
 from asyncsearch.scheduler import Cost
 from benchmarks.instant import InstantRuntime
-from benchmarks.makespan import ROOFLINE, servers
+from benchmarks.makespan import ROOFLINE, read_server, servers
 from benchmarks.measuring import Report, Spread, alternate, ratios
 from runtimes.base import FinishReason, Runtime, Usage
 
@@ -174,18 +174,20 @@ def add_journal_alone(report: Report, nodes: int, folder: Path, repeats: int) ->
 def main(
     problems: Annotated[int, typer.Option(help="Problems of a run on models that answer at once.")] = 1000,
     searches: Annotated[int, typer.Option(help="Problems of a run on the simulated server.")] = 48,
+    server: Annotated[Path | None, typer.Option(help="A fit's tables; by default a roofline.")] = None,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 5,
     nodes: Annotated[int, typer.Option(help="Nodes whose records are written on their own.")] = 50_000,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
+    model = ROOFLINE if server is None else read_server(server)
     report = Report("journal", output)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found = compared(problems, lambda: (InstantRuntime(), InstantRuntime()), folder / "instant", repeats)
         title = f"{problems:,} problems, width {_WIDTH}, models that answer at once; seconds of this process"
         add_comparison(report, title, found, lambda speed: speed.busy)
-        found = compared(searches, lambda: servers(ROOFLINE), folder / "server", repeats)
+        found = compared(searches, lambda: servers(model), folder / "server", repeats)
         title = f"{searches:,} problems, width {_WIDTH}, a server that takes its time; seconds that passed"
         add_comparison(report, title, found, lambda speed: speed.passed)
         add_journal_alone(report, nodes, folder, repeats)

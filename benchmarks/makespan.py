@@ -1,6 +1,6 @@
 """How long a dataset takes, by how the searches wait for each other: a simulated server on a virtual clock.
 
-    python -m benchmarks.makespan [--searches N ...] [--server FILE] [--rows N] [--output FILE]
+    python -m benchmarks.makespan [--searches N ...] [--server FILE] [--rows N] [--least N] [--output FILE]
 
 Every arm makes the same draws and grows the same trees, on a policy and a reward model that each have a server of their
 own. What differs is who waits for whom:
@@ -61,9 +61,6 @@ _WORLD = World(median_step_tokens=40, spread=0.8, shortest=3, longest=9, padded=
 _PROMPT_CHARACTERS = 400
 _THREADS, _BATCH, _SEMAPHORE = 8, 25, 32
 _NO_LIMIT = 1_000_000
-_FEWEST_SEARCHES = 80
-"""Of an arm: small sets differ, and are taken one after the other."""
-
 _WIDTH = 16
 
 
@@ -295,6 +292,9 @@ def main(
     searches: Annotated[list[int], typer.Option(help="Problems at a time.")] = [1, 8, 100, 2000],  # noqa: B006
     server: Annotated[Path | None, typer.Option(help="A fit's tables; by default a roofline.")] = None,
     rows: Annotated[int, typer.Option(help="Sequences that a server has room for.")] = 256,
+    least: Annotated[
+        int, typer.Option(help="Problems of an arm: small sets differ, and are taken one after the other.")
+    ] = 80,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
@@ -314,7 +314,7 @@ def main(
         lines: list[list[str]] = []
         samples = {}
         for count in searches:
-            sets = [range(first, first + count) for first in range(0, max(_FEWEST_SEARCHES, count), count)]
+            sets = [range(first, first + count) for first in range(0, max(least, count), count)]
             each = [limits(numbers, strategy, model) for numbers in sets]
             flooded, floor = sum(one.flood for one in each), sum(one.floor for one in each)
             found = {name: over_all(sets, way) for name, way in ways(count, strategy, foresighted, model).items()}

@@ -1,35 +1,125 @@
-"""Each benchmark at toy size: the shape of what it prints, never its times."""
+"""Each benchmark at toy size: the shape of its tables, never its times."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_local() -> None:
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What a benchmark printed and wrote: its tables by their headings' first words."""
+
+    printed: str
+    record: dict[str, Any]
+
+    def columns(self, number: int, heading: str) -> list[str]:
+        """A column of a table."""
+        table = self.record["tables"][number]
+        return [row[table["headings"].index(heading)] for row in table["rows"]]
+
+
+def run(name: str, output: Path, *arguments: str) -> Tables:
+    """Run a benchmark."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.local", "--problems", "1", "--repeats", "1"],
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments, "--output", str(output)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert "1 problems x 16 samples" in done.stdout
-    assert "float32" in done.stdout
-    assert "float64" in done.stdout
+    assert done.returncode == 0, done.stderr
+    tables = Tables(done.stdout, orjson.loads(output.read_bytes()))
+    assert tables.record["benchmark"] == name
+    assert {"processor", "cores", "python", "packages"} <= tables.record["machine"].keys()
+    for table in tables.record["tables"]:
+        assert {len(row) for row in table["rows"]} == {len(table["headings"])}
+    return tables
 
 
-def test_ets() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ets", "--sizes", "4", "8", "--rounds", "2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    header, _, *rows = done.stdout.splitlines()
-    assert "exact ms" in header
-    assert [row.split()[1] for row in rows] == ["4", "8"]
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "tables.json"
+
+
+@pytest.fixture
+def fitted(tmp_path: Path) -> Callable[[float], str]:
+    """A file as `benchmarks.fit` writes it, of a server that takes so many seconds for a step."""
+
+    def write(seconds: float) -> str:
+        path = tmp_path / "fit.json"
+        names = ["step_seconds", "sequence_seconds", "pass_seconds", "prefill_seconds"]
+        times = dict.fromkeys(names, seconds)
+        path.write_bytes(orjson.dumps({"tables": [{"samples": times}]}))
+        return str(path)
+
+    return write
+
+
+def test_local(output: Path) -> None:
+    found = run("local", output, "--problems", "1", "--repeats", "1")
+    assert found.columns(0, "type") == ["float32", "float64"]
+    assert "1 problems x 16 samples" in found.printed
+
+
+def test_ets(output: Path) -> None:
+    found = run("ets", output, "--sizes", "4", "--sizes", "8", "--rounds", "2")
+    assert found.columns(0, "candidates") == ["4", "8"]
+
+
+def test_journal(output: Path, fitted: Callable[[float], str]) -> None:
+    sizes = ["--problems", "2", "--searches", "1", "--repeats", "1", "--nodes", "200"]
+    found = run("journal", output, *sizes, "--server", fitted(1e-5))
+    for number in (0, 1):
+        assert found.columns(number, "the disk is made to take it") == [
+            *("in memory", "never", "every 0.1 s", "each block")
+        ]
+    assert len(found.columns(2, "steps")) == 8
+
+
+def test_overhead(output: Path) -> None:
+    sizes = ["--in-flight", "2", "--in-flight", "4", "--widths", "4", "--repeats", "1", "--finished", "250"]
+    found = run("overhead", output, *sizes)
+    assert found.columns(0, "problems in flight") == ["2", "4"]
+    assert found.columns(1, "width") == ["4"]
+    assert len(found.columns(2, "bytes per open node")) == 2
+    assert found.columns(3, "problems") == ["250"]
+
+
+def test_makespan(output: Path) -> None:
+    found = run("makespan", output, "--searches", "2", "--rows", "16", "--least", "4")
+    for number in (0, 1):
+        assert found.columns(number, "who waits") == [
+            *("threads", "batches", "semaphore", "asyncsearch", "asyncsearch, speculative", "flood")
+        ]
+        assert set(found.columns(number, "same answers")) == {"yes", ""}
+
+
+def test_makespan_on_a_server_that_was_fitted(output: Path, fitted: Callable[[float], str]) -> None:
+    found = run("makespan", output, "--searches", "1", "--rows", "16", "--least", "1", "--server", fitted(1.0))
+    assert all(float(seconds.replace(",", "")) > 100 for seconds in found.columns(0, "s"))
+
+
+def test_ordering(output: Path) -> None:
+    sizes = ["--searches", "4", "--width", "4", "--in-flight", "2", "--rows", "8", "--kv-tokens", "5000"]
+    found = run("ordering", output, *sizes)
+    assert found.columns(0, "first goes") == [
+        *("first come", "oldest problem", "deepest tree", "shortest remaining", "newest prefix")
+    ]
+
+
+def test_gpu(output: Path) -> None:
+    sizes = ["--device", "cpu", "--searches", "1", "--width", "4", "--rows", "4", "--repeats", "1", "--no-sglang"]
+    found = run("gpu", output, *sizes)
+    assert found.columns(0, "who asks") == [
+        *("asyncsearch", "flood", "transformers, continuous batching", "transformers, static batches")
+    ]

@@ -22,9 +22,7 @@ from asyncsearch.seeds import DrawSeeds
 from asyncsearch.speculation import Foresee, Speculation
 from asyncsearch.step_scores import StepScores
 from asyncsearch.tree import GREEDY, Node, NodeState, Tree
-from runtimes.base import (
-    Prefix,
-)
+from runtimes.base import Prefix
 
 __all__ = ["Electorate", "SearchContext", "Watcher"]
 
@@ -42,7 +40,7 @@ class Electorate(Protocol):
 
 
 class SearchContext:
-    """One strategy's view of one problem. Every node that it grows is a task owned by the call that asked for it.
+    """One strategy's view of one problem. Every node grows by itself, and belongs to the call that asked for it.
 
     ``root`` is the empty solution, ``tree`` all that has grown from it, and ``grown`` the children in the order in
     which they were asked for, whether they are settled or not. ``random`` is for a strategy's own choices: its numbers
@@ -99,7 +97,7 @@ class SearchContext:
     async def expand(
         self, nodes: Sequence[Node], counts: Sequence[int], *, whole_solutions: bool = False
     ) -> list[Node]:
-        """Grow ``counts[i]`` children of ``nodes[i]``, each a task of its own, and wait until all are settled.
+        """Grow ``counts[i]`` children of ``nodes[i]``, each by itself, and wait until all are settled.
 
         A child is one step, or with ``whole_solutions`` everything up to the solution's end. A child whose
         generation or scoring fails is a leaf in state FAILED; it costs its draw and nothing else.

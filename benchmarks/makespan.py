@@ -45,7 +45,7 @@ from runtimes.base import Deliver, GenerateRequest, Request, Runtime, ScoreReque
 from runtimes.simulated import ServerModel, SimulatedRuntime, World
 from runtimes.virtual_clock import run_virtual
 
-__all__ = ["main"]
+__all__ = ["ROOFLINE", "WORLD", "main", "problems", "read_server", "servers", "solved"]
 
 ROOFLINE = ServerModel(
     step_seconds=0.0075, sequence_seconds=0.00005, pass_seconds=0.0075, prefill_seconds=0.00004, kv_tokens=380_000
@@ -57,7 +57,7 @@ The weights, 16 GB, are read in each step: 4.8 ms, and 2.7 ms of launches and sa
 weights leave of 80 GB holds 380,000 tokens.
 """
 
-_WORLD = World(median_step_tokens=40, spread=0.8, shortest=3, longest=9, padded=True)
+WORLD = World(median_step_tokens=40, spread=0.8, shortest=3, longest=9, padded=True)
 _PROMPT_CHARACTERS = 400
 _THREADS, _BATCH, _SEMAPHORE = 8, 25, 32
 _NO_LIMIT = 1_000_000
@@ -107,12 +107,13 @@ class Recorded(SimulatedRuntime):
 
 
 def problems(numbers: range) -> list[Problem]:
+    """Problems of no meaning, whose prompts are alike long."""
     return [Problem(id=str(number), text=f"problem {number}".ljust(_PROMPT_CHARACTERS, ".")) for number in numbers]
 
 
 def servers(model: ServerModel, kind: type[SimulatedRuntime] = SimulatedRuntime) -> list[Any]:
     """A policy and a reward model."""
-    return [kind(server=model, world=_WORLD, seed=seed) for seed in (0, 1)]
+    return [kind(server=model, world=WORLD, seed=seed) for seed in (0, 1)]
 
 
 async def solved(
@@ -124,6 +125,7 @@ async def solved(
     on_result: OnResult | None = None,
     **options: Any,
 ) -> Run:
+    """A dataset, searched by two models."""
     return await solve_dataset(
         chosen,
         strategy,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerBase, TokenizersBackend
+from transformers import PreTrainedTokenizerBase
 
 from runtimes.base import BEGINNING_OF_SEQUENCE, Prefix
 
@@ -99,9 +99,10 @@ def _plain_encoder(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:
 
     A copy of its own: the tokenizer sets its options anew for every text, and takes most of the time for that.
     """
-    if not isinstance(tokenizer, TokenizersBackend):
+    backend: Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
         return None
-    plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    plain = Tokenizer.from_str(backend.to_str())
     plain.no_truncation()
     plain.no_padding()
     plain.encode_special_tokens = True

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+
+from benchmarks.sglang import Pair, servers
 
 ROOT = Path(__file__).parent.parent
 
@@ -117,9 +119,60 @@ def test_ordering(output: Path) -> None:
     ]
 
 
+def test_limits(output: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "limits.svg"
+    sizes = ["--rooms", "20", "--kv-tokens", "9000", "--kv-tokens", "90000", "--searches", "10", "--plot", str(plot)]
+    found = run("limits", output, *sizes)
+    assert found.columns(0, "room") == ["20"] * 5
+    assert found.columns(1, "tokens cached") == ["9,000", "9,000", "90,000", "90,000"]
+    assert "One problem, mean" in plot.read_text()
+
+
 def test_gpu(output: Path) -> None:
     sizes = ["--device", "cpu", "--searches", "1", "--width", "4", "--rows", "4", "--repeats", "1", "--no-sglang"]
     found = run("gpu", output, *sizes)
     assert found.columns(0, "who asks") == [
         *("asyncsearch", "flood", "transformers, continuous batching", "transformers, static batches")
     ]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    """Real servers, as `benchmarks.sglang` starts them."""
+    with servers(31700, ()) as started:
+        yield started
+
+
+@pytest.mark.sglang
+def test_sglang(output: Path, pair: Pair) -> None:
+    sizes = ["--problems", "2", "--width", "4", "--repeats", "1"]
+    found = run("sglang", output, pair.policy, pair.reward, *sizes)
+    assert found.columns(0, "who asks") == ["asyncsearch", "flood", "sgl.function, 8 threads"]
+    assert found.columns(1, "who asks") == ["asyncsearch", "flood", "its_hub"]
+    assert found.columns(0, "tokens")[0] == found.columns(0, "tokens")[1]
+
+
+@pytest.mark.sglang
+def test_fit(output: Path, pair: Pair) -> None:
+    found = run("fit", output, pair.policy, "--batches", "1", "--batches", "4", "--repeats", "1")
+    assert found.columns(0, "sequences") == ["1", "4"]
+    assert len(found.columns(1, "prompts")) == 6
+
+
+@pytest.mark.sglang
+def test_sglang_delivery(output: Path, pair: Pair) -> None:
+    found = run("sglang_delivery", output, pair.policy, "--sequences", "4", "--repeats", "1")
+    assert found.columns(0, "what") == ["steps generated", "solutions generated", "steps scored"]
+
+
+@pytest.mark.sglang
+def test_sglang_abort(output: Path, pair: Pair) -> None:
+    found = run("sglang_abort", output, pair.policy, "--requests", "4", "--repeats", "1")
+    assert found.columns(0, "how") == ["abort requests", "hang up"]
+
+
+@pytest.mark.sglang
+def test_gpu_with_sglang(output: Path) -> None:
+    sizes = ["--device", "cpu", "--searches", "1", "--width", "4", "--rows", "4", "--repeats", "1", "--sglang"]
+    found = run("gpu", output, *sizes)
+    assert found.columns(1, "who asks") == ["asyncsearch", "flood"]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.rewards import REWARD_FORMATS, recognise_reward_format
 from runtimes.base import Capabilities, HeadLabel, HeadMean, Prefix, TokenLabels
-from runtimes.text import TextCodec
 
 WORD_TAGS = ("math-shepherd", "reference-head", "qwen2.5-math-prm")
 
@@ -120,13 +116,3 @@ def test_a_format_must_fit_the_models_output() -> None:
         recognise_reward_format("best", capabilities("m", "LlamaForCausalLM", 2, None))
     with pytest.raises(ConfigurationError, match="use --reward local:DIRECTORY"):
         recognise_reward_format("auto", capabilities("m", "Qwen2ForProcessRewardModel", 1, None))
-
-
-def test_what_a_problem_spells_out_is_no_special_token(policy_directory: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(policy_directory)
-    codec = TextCodec(tokenizer)
-    end = str(tokenizer.eos_token)
-    for plain in (Prefix(f"A {end} b"), Prefix("x").extend(f"A {end} b")):
-        assert tokenizer.eos_token_id not in codec.encode_segment(plain)
-        assert codec.decode(codec.encode_segment(plain)) == f"A {end} b"
-    assert tokenizer.eos_token_id in codec.encode_segment(Prefix(f"A {end} b", markup=True))

@@ -8,7 +8,8 @@ _MOST = 1024
 _FEWEST = 4
 _WINDOW, _SMALLEST_WINDOW = 2, 64
 _FIRST_RISE, _RISE, _FALL = 1.25, 1 / 16, 0.9
-_LONG_QUEUE, _LONG_WAIT = 0.05, 0.1
+_LONG_QUEUE, _STEP, _LONG_WAIT = 0.02, 1.0, 0.07
+_REST = 8
 _SLOWER = 0.75
 
 
@@ -18,11 +19,12 @@ class Limit:
     What a runtime has no room for waits in its own queue, first come first served, where nothing can be sent before it
     any more, and is taken in one by one. So after each window of twice as many answers as there are requests in flight
     the limit falls by a tenth if some waited there, or if the runtime was slower by a quarter than before the last
-    rise. Otherwise, if it has held requests back, it rises: by a sixteenth of where it began, and by a quarter of what
-    it is until it has fallen for the first time.
+    rise. Otherwise, if it has held requests back, it rises: by a quarter of what it is until it has fallen for the
+    first time, and then by a sixteenth of where it began, after a rest of eight windows at what it has fallen to.
 
-    How many wait the runtime says, or the answers do: a straight line through their times, by tokens, crosses zero at
-    the time that they were not worked on.
+    How many wait the runtime says; one that has just come waits for a decode step to end, and counts for no more than
+    that. Or else the answers say it: a straight line through their times, by tokens, crosses zero at the time that they
+    were not worked on.
 
     Args:
         start: what it begins with.
@@ -36,6 +38,7 @@ class Limit:
         self._most = max(most, start)
         self._fixed = fixed
         self._has_fallen = False
+        self._rest = 0
         self._speed_before_rise = 0.0
         self._begin(0.0)
 
@@ -60,11 +63,17 @@ class Limit:
         those in flight the runtime says that it has not begun, None where it says nothing.
         """
         speed = self._tokens / max(at - self._since, 1e-9)
-        queues = self._share_of_waiting() > _LONG_WAIT if waiting is None else waiting > _LONG_QUEUE
+        if waiting is None:
+            queues = self._share_of_waiting() > _LONG_WAIT
+        else:
+            queues = waiting > _LONG_QUEUE + _STEP * self._answers / max(self._tokens, 1)
         if queues or speed < _SLOWER * self._speed_before_rise:
             self._has_fallen = True
             self._speed_before_rise = 0.0
             self.now = max(int(self.now * _FALL), min(_FEWEST, self._start))
+            self._rest = _REST
+        elif self._rest:
+            self._rest -= 1
         elif held_back and self.now < self._most:
             rise = self._start * _RISE if self._has_fallen else self.now * (_FIRST_RISE - 1)
             self._speed_before_rise = speed

@@ -18,9 +18,10 @@ class Limit:
 
     What a runtime has no room for waits in its own queue, first come first served, where nothing can be sent before it
     any more, and is taken in one by one. So after each window of twice as many answers as there are requests in flight
-    the limit falls by a tenth if some waited there, or if the runtime was slower by a quarter than before the last
-    rise. Otherwise, if it has held requests back, it rises: by a quarter of what it is until it has fallen for the
-    first time, and then by a sixteenth of where it began, after a rest of eight windows at what it has fallen to.
+    the limit falls by a tenth if some waited there, or if the runtime was slower by a quarter than before the last rise
+    for two windows. Otherwise, if it has held requests back, it rises: by a quarter of what it is until it has fallen
+    for the first time, and then by a sixteenth of where it began, after a rest of eight windows at what it has fallen
+    to.
 
     How many wait the runtime says; one that has just come waits for a decode step to end, and counts for no more than
     that. Or else the answers say it: a straight line through their times, by tokens, crosses zero at the time that they
@@ -40,6 +41,7 @@ class Limit:
         self._has_fallen = False
         self._rest = 0
         self._speed_before_rise = 0.0
+        self._was_slow = False
         self._begin(0.0)
 
     def note(self, tokens: int, seconds: float) -> None:
@@ -67,17 +69,21 @@ class Limit:
             queues = self._share_of_waiting() > _LONG_WAIT
         else:
             queues = waiting > _LONG_QUEUE + _STEP * self._answers / max(self._tokens, 1)
-        if queues or speed < _SLOWER * self._speed_before_rise:
+        slow = speed < _SLOWER * self._speed_before_rise
+        if queues or (slow and self._was_slow):
             self._has_fallen = True
             self._speed_before_rise = 0.0
             self.now = max(int(self.now * _FALL), min(_FEWEST, self._start))
             self._rest = _REST
+        elif slow:
+            pass  # one window says little
         elif self._rest:
             self._rest -= 1
         elif held_back and self.now < self._most:
             rise = self._start * _RISE if self._has_fallen else self.now * (_FIRST_RISE - 1)
             self._speed_before_rise = speed
             self.now = min(self.now + max(int(rise), 1), self._most)
+        self._was_slow = slow and not self._was_slow
         self._begin(at)
 
     def _share_of_waiting(self) -> float:

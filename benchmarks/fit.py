@@ -91,6 +91,7 @@ def main(
                 for count in batches:
                     step = await decode_step(session, prompts, count)
                     steps[count] += [step] if repeat else []  # the first warms up
+                await prompt_pass(session, prompts, *lengths[0])  # the first after decoding takes longer
                 for count, length in lengths:
                     took = await prompt_pass(session, prompts, count, length)
                     passes[count, length] += [took] if repeat else []

@@ -41,7 +41,8 @@ from asyncsearch.solve import OnResult
 from asyncsearch.strategies import Beam, Dvts, Mcts, Speculative, Strategy
 from benchmarks.gates import Barrier, Gated, all_together, by_problem
 from benchmarks.measuring import Report
-from runtimes.base import Deliver, GenerateRequest, Request, Runtime, ScoreRequest
+from benchmarks.recorded import Recorded
+from runtimes.base import Deliver, Request, Runtime
 from runtimes.simulated import ServerModel, SimulatedRuntime, World
 from runtimes.virtual_clock import run_virtual
 
@@ -90,30 +91,15 @@ class Arm:
 Way: TypeAlias = Callable[[range], Awaitable[Sequence[Run]]]
 
 
-class Recorded(SimulatedRuntime):
-    """Keeps what it is asked for, in order."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.requests: list[Request] = []
-
-    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
-        self.requests += requests
-        await super().generate(requests, deliver)
-
-    async def score(self, requests: Sequence[ScoreRequest], deliver: Deliver) -> None:
-        self.requests += requests
-        await super().score(requests, deliver)
-
-
 def problems(numbers: range) -> list[Problem]:
     """Problems of no meaning, whose prompts are alike long."""
     return [Problem(id=str(number), text=f"problem {number}".ljust(_PROMPT_CHARACTERS, ".")) for number in numbers]
 
 
-def servers(model: ServerModel, kind: type[SimulatedRuntime] = SimulatedRuntime) -> list[Any]:
+def servers(model: ServerModel) -> tuple[SimulatedRuntime, SimulatedRuntime]:
     """A policy and a reward model."""
-    return [kind(server=model, world=WORLD, seed=seed) for seed in (0, 1)]
+    policy, reward = (SimulatedRuntime(server=model, world=WORLD, seed=seed) for seed in (0, 1))
+    return policy, reward
 
 
 async def solved(
@@ -213,7 +199,7 @@ class Limits:
 def limits(numbers: range, strategy: Strategy, model: ServerModel) -> Limits:
     """What the requests of a run take, all known, with room for all that they have in common."""
     roomy = replace(model, kv_tokens=None)
-    policy, reward = servers(roomy, Recorded)
+    policy, reward = map(Recorded, servers(roomy))
     statistics = run_virtual(lambda: solved(problems(numbers), strategy, policy, reward)).statistics
     # A server without end: each sequence is decoded as fast as one is on its own, and prompts take no time.
     endless = ServerModel(
@@ -225,8 +211,8 @@ def limits(numbers: range, strategy: Strategy, model: ServerModel) -> Limits:
     )
     alone = timed(partial(free, numbers, strategy, endless, problems_in_flight=len(numbers)))
     return Limits(
-        flood(policy.requests, servers(roomy)[0].generate),
-        flood(reward.requests, servers(roomy)[1].score),
+        flood([request for request, _ in policy.generated], servers(roomy)[0].generate),
+        flood(reward.scored, servers(roomy)[1].score),
         max(least_work(lane, model) for lane in (statistics.generate, statistics.score)),
         alone.seconds,
     )

@@ -1,6 +1,6 @@
 """A dataset on two real SGLang servers: asyncsearch against other ways to ask them, and against all at once.
 
-    python -m benchmarks.sglang [POLICY REWARD] [--problems N] [--width N] [--repeats N]
+    python -m benchmarks.sglang [POLICY REWARD] [--search NAME ...] [--problems N] [--width N] [--repeats N]
 
 The servers run on this machine without a GPU, with the bundled models; unless the addresses of two that are running are
 given, they are started and stopped by this command (`asyncsearch launch --cpu --prepare` first). They forget everything
@@ -17,12 +17,13 @@ is asked for less at a time can be faster: see `benchmarks.makespan`.
 from __future__ import annotations
 
 import asyncio
+import enum
 import statistics
 import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ from asyncsearch.strategies import Beam
 from benchmarks.launched import launched
 from benchmarks.measuring import Report, Spread, alternate, ratios
 from benchmarks.recorded import Recorded
-from runtimes.base import Prefix, Request, Result, RuntimeFailure, ScoreRequest, ScoreResult
+from runtimes.base import Prefix, Request, Result, RetryableError, RuntimeFailure, ScoreRequest, ScoreResult
 from runtimes.http import JsonSession
 from runtimes.launch.environment import cpu_environment
 from runtimes.sglang import SglangRuntime
@@ -59,6 +60,13 @@ _NEVER = "~" * 100
 
 _PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 """A chat is the texts of its messages: so a server of chats can be asked to continue any prompt."""
+
+
+class Search(enum.Enum):
+    """What is run by asyncsearch and by somebody else."""
+
+    REBASE = "rebase"
+    BEAM = "beam"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,10 @@ class Searches:
         self._policy = Recorded(SglangRuntime(pair.policy))
         self._reward = Recorded(SglangRuntime(pair.reward))
         self._tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"))
+
+    def arms(self) -> dict[str, Callable[[], Measured]]:
+        """What is measured: the search, and then its flood."""
+        return {"asyncsearch": lambda: asyncio.run(self.run()), "flood": lambda: asyncio.run(self.flood())}
 
     async def run(self) -> Measured:
         """Search, and keep what was asked for."""
@@ -270,12 +282,13 @@ async def scores_of(reward: SglangRuntime, prompt: str, solutions: Sequence[str]
     found: dict[Request, float] = {}
 
     def deliver(request: Request, outcome: Result | RuntimeFailure) -> None:
-        if isinstance(outcome, RuntimeFailure):
-            raise outcome
         if isinstance(outcome, ScoreResult):
             found[request] = outcome.scores[-1]
+        elif isinstance(outcome, RuntimeFailure) and not isinstance(outcome, RetryableError):
+            raise outcome
 
-    await reward.score(requests, deliver)
+    while left := [request for request in requests if request not in found]:
+        await reward.score(left, deliver)
     return [found[request] for request in requests]
 
 
@@ -304,6 +317,7 @@ def main(
         list[str] | None,
         typer.Argument(help="Addresses of a policy and a reward model that are there, and whose chats are plain."),
     ] = None,
+    search: Annotated[list[Search], typer.Option(help="What is measured.")] = [Search.REBASE, Search.BEAM],  # noqa: B006
     problems: Annotated[int, typer.Option(help="Problems of a run.")] = 160,
     width: Annotated[int, typer.Option(help="Of REBASE and of beam search, a multiple of four.")] = 16,
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
@@ -316,24 +330,16 @@ def main(
     report = Report("sglang", output)
     with servers(port, running or ()) as pair:
         asyncio.run(Searches(pair, chosen[:2], Rebase(width=width)).run())  # what is first is not measured
-        rebase, beam = (
-            Searches(pair, chosen, strategy) for strategy in (Rebase(width=width), Beam(width=width, beams=_BEAMS))
-        )
-        with reference(pair, chosen, width) as scripts:
-            arms = {
-                "asyncsearch": lambda: asyncio.run(rebase.run()),
-                "flood": lambda: asyncio.run(rebase.flood()),
-                "sgl.function, 8 threads": scripts.run,
-            }
-            add_table(report, f"REBASE, width {width}, {problems} problems", alternate(arms, repeats=repeats))
-        other = ItsHub(pair, chosen, width)
-        arms = {
-            "asyncsearch": lambda: asyncio.run(beam.run()),
-            "flood": lambda: asyncio.run(beam.flood()),
-            "its_hub": lambda: asyncio.run(other.run()),
-        }
-        title = f"beam search, {_BEAMS} beams, width {width}, {problems} problems"
-        add_table(report, title, alternate(arms, repeats=repeats))
+        if Search.REBASE in search:
+            rebase = Searches(pair, chosen, Rebase(width=width))
+            with reference(pair, chosen, width) as scripts:
+                found = alternate({**rebase.arms(), "sgl.function, 8 threads": scripts.run}, repeats=repeats)
+            add_table(report, f"REBASE, width {width}, {problems} problems", found)
+        if Search.BEAM in search:
+            beam = Searches(pair, chosen, Beam(width=width, beams=_BEAMS))
+            other = ItsHub(pair, chosen, width)
+            found = alternate({**beam.arms(), "its_hub": lambda: asyncio.run(other.run())}, repeats=repeats)
+            add_table(report, f"beam search, {_BEAMS} beams, width {width}, {problems} problems", found)
 
 
 if __name__ == "__main__":

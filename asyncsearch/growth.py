@@ -117,9 +117,11 @@ class Growth:
         elif recorded.failed is not None:
             self._fail(RequestRejected(recorded.failed.error), recorded)
         else:
-            self._pending = soil.scheduler.submit_generate(
+            pending = soil.scheduler.submit_generate(
                 self._draw(), order=soil.order, cost=node.policy, settle=self._generated, wanted=self._wanted
             )
+            if not self.ended:
+                self._pending = pending
 
     def want(self) -> None:
         """Somebody has asked for the node."""
@@ -197,7 +199,9 @@ class Growth:
         elif recorded.failed is not None:
             self._fail(RequestRejected(recorded.failed.error), recorded)
         else:
-            self._scoring = scores.score(node.reward_prefix, steps, cost=node.reward, settle=self._answered)
+            scoring = scores.score(node.reward_prefix, steps, cost=node.reward, settle=self._answered)
+            if not self.ended:
+                self._scoring = scoring
 
     def _answered(self, outcome: ScoredSteps | RuntimeFailure) -> None:
         if isinstance(outcome, RuntimeFailure):

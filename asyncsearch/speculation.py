@@ -66,13 +66,14 @@ class Speculation:
         """
         if self._error is not None:
             raise self._error
-        levels = [_Level(list(growths))]
         kept = {growth.node for growth in growths}
-        for level in self._levels[2:]:
-            growths = [growth for growth in level.growths if growth.node.parent in kept]
-            kept.update(growth.node for growth in growths)
-            levels.append(_Level(growths, [node for node in level.settled if node in kept]))
-        self._levels = [*levels, _Level()][: len(self._levels)]
+        following = self._levels[2:]  # what grows in these tells them when it has ended
+        for level in following:
+            level.growths = [growth for growth in level.growths if growth.node.parent in kept]
+            kept.update(growth.node for growth in level.growths)
+            level.settled = [node for node in level.settled if node in kept]
+            level.looked_at = 0
+        self._levels = [_Level(list(growths)), *following, _Level()]
         dropped = [key for key in self._untaken if key[0] not in kept]
         given_up = [self._untaken.pop(key) for key in dropped]
         for growth in given_up:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from runtimes.base import Deliver, GenerateRequest, Request, Result, Runtime, RuntimeFailure, ScoreRequest
 
-__all__ = ["Barrier", "Gated", "Queue", "Waiting", "all_together", "by_problem"]
+__all__ = ["Barrier", "Gated", "Queue", "Semaphore", "Waiting", "all_together", "by_problem"]
 
 _QUIET_TURNS = 12
 """Turns of the event loop without a new request, after which nobody has one."""
@@ -140,6 +140,29 @@ class Barrier(Gate):
                 self._flush_soon(group)
 
         self._send(level, count)
+
+
+class Semaphore(Gate):
+    """Has ``limit`` requests in flight, first come first served, each sent by itself."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._free = limit
+        self._waiting: deque[Waiting] = deque()
+
+    def add(self, waiting: Waiting) -> None:
+        """See `Gate.add`."""
+        self._waiting.append(waiting)
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._free and self._waiting:
+            self._free -= 1
+            self._send([self._waiting.popleft()], self._release)
+
+    def _release(self, _: Request) -> None:
+        self._free += 1
+        self._fill()
 
 
 class Queue(Gate):

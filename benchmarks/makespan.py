@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ from asyncsearch.context import SearchContext
 from asyncsearch.scheduler import LaneStatistics
 from asyncsearch.solve import OnResult
 from asyncsearch.strategies import Beam, Dvts, Mcts, Speculative, Strategy
-from benchmarks.gates import Barrier, Gated, all_together, by_problem
+from benchmarks.gates import Barrier, Gated, Semaphore, all_together, by_problem
 from benchmarks.measuring import Report
 from benchmarks.recorded import Recorded
 from runtimes.base import Deliver, Request, Runtime
@@ -150,13 +151,18 @@ async def held_back(
     in_flight: int,
     limit: int = _NO_LIMIT,
 ) -> Sequence[Run]:
-    """So many problems to a run, of which so many are in flight, with a barrier at each level."""
+    """So many problems to a run, of which so many are in flight, with a barrier at each level.
+
+    What is past the barrier has ``limit`` places at each of the servers.
+    """
     models = servers(model)
     chosen = problems(numbers)
     runs = []
     for first in range(0, len(chosen), at_a_time):
-        async with Barrier(group) as barrier:
-            policy, reward = (Gated(one, barrier) for one in models)
+        async with AsyncExitStack() as stack:
+            limited = [Gated(one, await stack.enter_async_context(Semaphore(limit))) for one in models]
+            barrier = await stack.enter_async_context(Barrier(group))
+            policy, reward = (Gated(one, barrier) for one in limited)
             runs.append(
                 await solved(
                     chosen[first : first + at_a_time],
@@ -164,8 +170,8 @@ async def held_back(
                     policy,
                     reward,
                     problems_in_flight=in_flight,
-                    policy_limit=limit,
-                    reward_limit=limit,
+                    policy_limit=_NO_LIMIT,
+                    reward_limit=_NO_LIMIT,
                 )
             )
     return runs

@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +48,22 @@ class Guessing(Watched):
         return await super().load() if self.says else None
 
 
+class Distant(Guessing):
+    """Answers come some time later; and what has come within a decode step waits for it to end."""
+
+    async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
+        self.last = anyio.current_time(), len(requests)
+        await anyio.sleep(0.3)
+        await super().generate(requests, deliver)
+
+    async def load(self) -> Load | None:  # type: ignore[override]
+        await anyio.sleep(0.001)
+        load = await super().load()
+        came, count = self.last
+        new = count if anyio.current_time() < came + 0.02 else 0
+        return load and Load(load.running - new, load.waiting + new)
+
+
 def solved(policy: SimulatedRuntime, count: int, **options: Any) -> Run:
     return run_virtual(
         lambda: solve_dataset(
@@ -66,6 +83,32 @@ def test_the_room_of_a_server_is_found(rows: int, says: bool) -> None:
     solved(policy, 250)
     middle = policy.had[len(policy.had) // 3 : len(policy.had) * 2 // 3]
     assert rows * 0.75 < sum(middle) / len(middle) < rows * 1.25
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_the_way_to_a_server_is_no_queue(says: bool) -> None:
+    policy = Distant(300, says=says)
+    solved(policy, 100)
+    assert max(policy.had) > 100
+
+
+def test_how_busy_a_server_is_is_asked_once_at_a_time() -> None:
+    asked = at_once = most = 0
+
+    class Slow(Guessing):
+        async def load(self) -> Load | None:  # type: ignore[override]
+            nonlocal asked, at_once, most
+            asked, at_once = asked + 1, at_once + 1
+            most = max(most, at_once)
+            try:
+                await anyio.sleep(10)
+                raise AssertionError("it is not waited for so long")
+            finally:
+                at_once -= 1
+
+    solved(Slow(100, says=True), 60)
+    assert asked > 3
+    assert most == 1
 
 
 def test_a_chosen_limit_stays() -> None:

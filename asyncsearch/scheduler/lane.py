@@ -57,6 +57,12 @@ _LULL, _ENOUGH_UNWANTED = 2, 0.25
 """When requests that nobody wants yet are sent: so many times the limit have been answered since one that is wanted had
 to wait for a place; and they are this share of what is in flight, or go beside others."""
 
+_PASSED_OVER = 64
+"""So many requests may be in the queue of the unwanted that are not, beside as many as are."""
+
+_STEPS_UNTIL_BEGUN, _LOAD_SECONDS = 2, 2.0
+"""Decode steps until a request is begun that has just been sent; and how long a runtime is asked how busy it is."""
+
 _ABORT_SECONDS = 5.0
 """How long a request that was given up waits for the runtime to let go of it."""
 
@@ -165,6 +171,7 @@ class Lane(Generic[RequestT, ResultT]):
         self._pausing: dict[Pending[RequestT, ResultT], asyncio.TimerHandle] = {}
         self._to_abort: list[Pending[RequestT, ResultT]] = []
         self._wake = asyncio.Event()
+        self._adjusting = False
         self._counters = _Counters()
         self._open = False
 
@@ -208,13 +215,14 @@ class Lane(Generic[RequestT, ResultT]):
                     if self._to_abort:
                         given_up, self._to_abort = self._to_abort, []
                         batches.start_soon(self._give_up, given_up)
-                    if self._limit.window_is_over:
+                    if self._limit.window_is_over and not self._adjusting:
+                        self._adjusting = True
                         batches.start_soon(self._adjust_limit)
                     if self._counters.queued and len(self._in_flight) < self._limit.now:
                         await self._run_dry()
                         if self._is_worth_a_pass():
                             self._send_queued(batches)
-                    if self.when_room is not None and self.has_room:
+                    if self.when_room is not None:
                         self.when_room()
         finally:
             self._open = False
@@ -237,6 +245,7 @@ class Lane(Generic[RequestT, ResultT]):
                 counted.withdrawn += 1
                 self._unwanted_queued -= not pending.wanted
                 pending.cost.queue_seconds += self._loop.time() - pending.since
+                self._wake.set()
             case _State.PAUSING:
                 self._pausing.pop(pending).cancel()
                 counted.pausing -= 1
@@ -290,6 +299,9 @@ class Lane(Generic[RequestT, ResultT]):
         queue = self._queue if pending.wanted else self._unwanted
         self._unwanted_queued += not pending.wanted
         heapq.heappush(queue, (pending.order, next(self._numbers), pending))
+        if len(self._unwanted) > 2 * self._unwanted_queued + _PASSED_OVER:  # those have been wanted or withdrawn since
+            self._unwanted = [one for one in self._unwanted if one[-1].state is _State.QUEUED and not one[-1].wanted]
+            heapq.heapify(self._unwanted)
         self._wake.set()
 
     async def _run_dry(self) -> None:
@@ -360,14 +372,19 @@ class Lane(Generic[RequestT, ResultT]):
 
     async def _adjust_limit(self) -> None:
         load: Load | None = None
+        # Of what was sent so lately some may wait, where there is room for all, for what is being decoded.
+        lately = self._loop.time() - _STEPS_UNTIL_BEGUN * self._limit.seconds_per_token
         if self._load is not None:
-            with contextlib.suppress(RuntimeFailure):  # whoever waits for an answer is told
+            with contextlib.suppress(RuntimeFailure), anyio.move_on_after(_LOAD_SECONDS):
                 load = await self._load()
-        if self._limit.window_is_over:
-            waiting = None if load is None else load.waiting / max(load.running + load.waiting, 1)
-            held_back = self._counters.queued > self._unwanted_queued
-            self._limit.adjust(self._loop.time(), held_back=held_back, waiting=waiting)
-            self._wake.set()
+        waiting: float | None = None
+        if load is not None:
+            new = sum(pending.since >= lately for pending in self._in_flight.values())
+            waiting = max(load.waiting - new, 0) / max(load.running + load.waiting, 1)
+        held_back = self._counters.queued > self._unwanted_queued
+        self._limit.adjust(self._loop.time(), held_back=held_back, waiting=waiting)
+        self._adjusting = False
+        self._wake.set()
 
     async def _send_batch(self, batch: Sequence[Pending[RequestT, ResultT]]) -> None:
         failure: RuntimeFailure | None = None

@@ -26,6 +26,9 @@ from runtimes.base import (
 
 __all__ = ["Scheduler", "open_scheduler"]
 
+_MISGUESSED = 16
+"""Times what is guessed that a runtime is given at most."""
+
 
 class Scheduler:
     """Takes the requests of any number of searches to the policy and the reward model. See `open_scheduler`.
@@ -39,8 +42,8 @@ class Scheduler:
         score_lane: Lane[ScoreRequest, ScoreResult] | None = None,
     ) -> None:
         # A lane that is not running refuses whatever it is given.
-        self._generate_lane = generate_lane or Lane(_send_nowhere, _abort_nothing, limit=Limit(1, fixed=True))
-        self._score_lane = score_lane or Lane(_send_nowhere, _abort_nothing, limit=Limit(1, fixed=True))
+        self._generate_lane = generate_lane or Lane(_send_nowhere, _abort_nothing, limit=Limit(1))
+        self._score_lane = score_lane or Lane(_send_nowhere, _abort_nothing, limit=Limit(1))
 
     def submit_generate(
         self, request: GenerateRequest, *, order: int, cost: Cost, settle: Settle[GenerateResult], wanted: bool = True
@@ -115,7 +118,7 @@ async def open_scheduler(
         score_lane = Lane(
             reward.score,
             reward.abort,
-            limit=Limit(reward_limit or reward.capabilities.largest_batch, fixed=True),
+            limit=Limit(reward_limit or reward.capabilities.largest_batch),
             aborts=reward.capabilities.aborts,
         )
     async with anyio.create_task_group() as lanes:
@@ -129,9 +132,9 @@ async def open_scheduler(
 def _limit_of(capabilities: Capabilities, chosen: int | None) -> Limit:
     """Fixed where somebody has chosen it, and not raised above what the runtime is known to work on."""
     if chosen is not None:
-        return Limit(chosen, fixed=True)
+        return Limit(chosen)
     start = capabilities.largest_batch
-    return Limit(start) if capabilities.batch_is_guessed else Limit(start, most=start)
+    return Limit(start, most=start * _MISGUESSED if capabilities.batch_is_guessed else start)
 
 
 async def _send_nowhere(requests: Sequence[Request], deliver: Deliver) -> None:

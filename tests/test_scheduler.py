@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from functools import partial
+from weakref import WeakSet
 
 import anyio
 import pytest
@@ -130,6 +131,29 @@ def test_what_nobody_wants_yet_waits_for_room() -> None:
     assert sent[:10] == [*range(8), 102, 8]
     assert any(len(batch) > 1 for batch in batches if 100 in batch), "it goes beside another"
     assert sent.index(100) >= 10
+
+
+def test_what_nobody_wants_any_more_is_let_go() -> None:
+    """On a lane that is always full, where its turn never comes."""
+
+    class Waiter:
+        def settle(self, _: GenerateResult | RuntimeFailure) -> None:
+            pass
+
+    async def main() -> int:
+        async with open_scheduler(SimulatedRuntime(), policy_limit=1) as scheduler:
+            scheduler.submit_generate(request(), order=0, cost=Cost(), settle=Waiter().settle)
+            waiters: WeakSet[Waiter] = WeakSet()
+            for number in range(1000):
+                waiter = Waiter()
+                waiters.add(waiter)
+                pending = scheduler.submit_generate(
+                    request(number), order=0, cost=Cost(), settle=waiter.settle, wanted=False
+                )
+                pending.withdraw()
+            return len(waiters)
+
+    assert run_virtual(main) < 100
 
 
 @given(

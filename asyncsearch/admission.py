@@ -19,6 +19,9 @@ _SHARE_OF_CACHE = 1.25
 """What open trees may take: above 1, as some of them wait for scores, and what they hold is thrown out and computed
 again for less than it costs to let a place stay free."""
 
+_SILENT = 16
+"""Problems at a time that have not asked for a node yet: what they will want is not known."""
+
 
 @dataclass(slots=True, eq=False)
 class Place:
@@ -29,6 +32,11 @@ class Place:
     def hold(self, tree: Tree) -> None:
         """The tree that grows here."""
         self.tree = tree
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its search has not asked for a node yet."""
+        return self.tree is None or not self.tree.root.children
 
 
 class Admission:
@@ -49,6 +57,7 @@ class Admission:
         self._most = most
         self._kv_tokens = None if kv_tokens is None or most is not None else int(kv_tokens * _SHARE_OF_CACHE)
         self._open: set[Place] = set()
+        self._silent: set[Place] = set()
         self._changed = anyio.Event()
         scheduler.when_room(self._change)
 
@@ -61,11 +70,13 @@ class Admission:
             await self._changed.wait()
         place = Place()
         self._open.add(place)
+        self._silent.add(place)
         return place
 
     def leave(self, place: Place) -> None:
         """The problem's search is over."""
         self._open.remove(place)
+        self._silent.discard(place)
         self._change()
 
     def _change(self) -> None:
@@ -74,7 +85,8 @@ class Admission:
     def _has_room(self) -> bool:
         if self._most is not None:
             return len(self._open) < self._most
-        return self._scheduler.has_room and self._fits()
+        self._silent = {place for place in self._silent if place.is_silent}
+        return len(self._silent) < _SILENT and self._scheduler.has_room and self._fits()
 
     def _fits(self) -> bool:
         if self._kv_tokens is None:

@@ -11,6 +11,7 @@ many as there are sequences for. ``--plot`` draws both, and needs matplotlib.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import statistics
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ import typer
 from asyncsearch import Rebase, Run
 from benchmarks.makespan import ROOFLINE, WORLD, problems, solved
 from benchmarks.measuring import Report
-from runtimes.base import Deliver, GenerateRequest, Load
+from runtimes.base import Deliver, GenerateRequest, Load, Request, Result, RuntimeFailure
 from runtimes.simulated import ServerModel, SimulatedRuntime
 from runtimes.virtual_clock import run_virtual
 
@@ -36,7 +37,7 @@ _WIDTH = 16
 
 
 class Server(SimulatedRuntime):
-    """Says about itself what it is told to, and notes the requests that it has, each time that some come.
+    """Says about itself what it is told to, and notes the requests that it has, whenever some come or one goes.
 
     Args:
         model: what it is.
@@ -58,8 +59,13 @@ class Server(SimulatedRuntime):
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
+
+        def noted(request: Request, outcome: Result | RuntimeFailure) -> None:
+            self.had.append((asyncio.get_running_loop().time(), self.in_flight))
+            deliver(request, outcome)
+
         self.had.append((anyio.current_time(), self.in_flight + len(requests)))
-        await super().generate(requests, deliver)
+        await super().generate(requests, noted)
 
     async def load(self) -> Load | None:  # type: ignore[override]
         """See `runtimes.base.ReportsLoad.load`."""

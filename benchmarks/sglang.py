@@ -55,6 +55,7 @@ _FORMAT = FORMATS["steps"]
 _REWARD_FORMAT = REWARD_FORMATS["lines"]
 _BEAMS = 4
 _ROWS = 256
+_PATIENCE = 60.0
 _NEVER = "~" * 100
 """What no text holds: looked for all the same, as the end of a step is."""
 
@@ -287,8 +288,9 @@ async def scores_of(reward: SglangRuntime, prompt: str, solutions: Sequence[str]
         elif isinstance(outcome, RuntimeFailure) and not isinstance(outcome, RetryableError):
             raise outcome
 
-    while left := [request for request in requests if request not in found]:
-        await reward.score(left, deliver)
+    with anyio.fail_after(_PATIENCE):
+        while left := [request for request in requests if request not in found]:
+            await reward.score(left, deliver)
     return [found[request] for request in requests]
 
 

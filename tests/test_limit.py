@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncsearch import Problem, Rebase, Run, SolveOptions, solve_dataset
+from asyncsearch import Problem, Rebase, Run, SearchContext, SolveOptions, Strategy, solve_dataset
 from asyncsearch.scheduler.limit import Limit
 from runtimes.base import Deliver, GenerateRequest, Load
 from runtimes.simulated import ServerModel, SimulatedRuntime, World
@@ -64,11 +64,11 @@ class Distant(Guessing):
         return load and Load(load.running - new, load.waiting + new)
 
 
-def solved(policy: SimulatedRuntime, count: int, **options: Any) -> Run:
+def solved(policy: SimulatedRuntime, count: int, strategy: Strategy | None = None, **options: Any) -> Run:
     return run_virtual(
         lambda: solve_dataset(
             [Problem(id=str(number), text=f"problem {number}") for number in range(count)],
-            Rebase(width=16),
+            strategy or Rebase(width=16),
             policy=policy,
             reward=SimulatedRuntime(seed=1, world=WORLD),
             options=SolveOptions(reward_format="lines", **options),
@@ -109,6 +109,30 @@ def test_how_busy_a_server_is_is_asked_once_at_a_time() -> None:
     solved(Slow(100, says=True), 60)
     assert asked > 3
     assert most == 1
+
+
+def test_a_room_that_is_known_is_filled() -> None:
+    policy = Guessing(200, says=False)
+    policy.capabilities = replace(policy.capabilities, largest_batch=200, batch_is_guessed=False)
+    solved(policy, 100)
+    middle = policy.had[len(policy.had) // 3 : len(policy.had) * 2 // 3]
+    assert sum(middle) / len(middle) > 180
+
+
+def test_a_problem_whose_search_has_asked_for_nothing_yet_holds_others_back() -> None:
+    thinking = most = 0
+
+    class Thoughtful(Rebase):
+        async def search(self, tree: SearchContext) -> None:
+            nonlocal thinking, most
+            thinking += 1
+            most = max(most, thinking)
+            await anyio.sleep(1.0)
+            thinking -= 1
+            await super().search(tree)
+
+    solved(SimulatedRuntime(world=WORLD), 100, Thoughtful(width=4))
+    assert most == 16
 
 
 def test_a_chosen_limit_stays() -> None:

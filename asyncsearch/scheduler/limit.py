@@ -26,10 +26,11 @@ class Limit:
     How many wait the runtime says, or the answers do: a straight line through their seconds, by tokens, crosses zero at
     those in which they were not decoded. With few requests in flight, as it therefore begins, that is the way there and
     the pass over the prompt; what it is more than that is the queue (as in TCP Vegas, Brakmo and Peterson, 1995).
+    Nothing is inferred from the answers of a runtime whose room is known.
 
     Args:
         start: what it begins with.
-        most: what it does not rise above; by default it stays what it is.
+        most: what it does not rise above, ``start`` where that is known to be the room; by default it stays what it is.
     """
 
     def __init__(self, start: int, *, most: int | None = None) -> None:
@@ -70,6 +71,8 @@ class Limit:
         speed = self._tokens / max(at - self._since, 1e-9)
         if waiting is not None:
             queues = waiting > _LONG_QUEUE
+        elif self._most == self._start:  # so much is known to be right
+            queues = False
         elif self.now <= _FEW:
             self._least_wait = self._mean_wait()
             queues = False

@@ -13,9 +13,10 @@ own. What differs is who waits for whom:
 - the same with speculation, where a strategy can be foreseen.
 
 The flood is what the servers take for all the requests, known beforehand and sent at once, or the slowest search alone
-where that takes longer. They take in a prompt as soon as there is room for one, and each such pass holds up all that is
-being decoded; to hold prompts back until there is room for some is faster than that. The floor is what no way to wait
-can fall below: no more passes than full ones, and each step decoded with the whole batch.
+where that takes longer. The policy has all prompts in its cache, as a search has the steps that it goes on from. The
+servers take in a prompt as soon as there is room for one, and each such pass holds up all that is being decoded; to
+hold prompts back until there is room for some is faster than that. The floor is what no way to wait can fall below: no
+more passes than full ones, and each step decoded with the whole batch.
 
 The servers are those of ``--server``: a roofline of an 8 B model on an H100 (see `ROOFLINE`), or what
 `python -m benchmarks.fit` has measured and written to a file.
@@ -216,9 +217,12 @@ def limits(numbers: range, strategy: Strategy, model: ServerModel) -> Limits:
         rows=_NO_LIMIT,
     )
     alone = timed(partial(free, numbers, strategy, endless, problems_in_flight=len(numbers)))
+    asked = [request for request, _ in policy.generated]
+    writing, judging = servers(roomy)
+    writing.remember(asked)
     return Limits(
-        flood([request for request, _ in policy.generated], servers(roomy)[0].generate),
-        flood(reward.scored, servers(roomy)[1].score),
+        flood(asked, writing.generate),
+        flood(reward.scored, judging.score),
         max(least_work(lane, model) for lane in (statistics.generate, statistics.score)),
         alone.seconds,
     )

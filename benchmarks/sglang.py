@@ -10,22 +10,23 @@ talks to the same policy by OpenAI's protocol, all problems at once, and is give
 beam search copies what has finished, where others draw anew, and so takes fewer tokens: what compares is tokens/s.
 
 The flood is what asyncsearch has just asked for, with prompts and lengths as they came out, when all of it is known and
-sent at once to both servers: the limit, if one takes for the limit a server that is asked for everything. A server that
-is asked for less at a time can be faster: see `benchmarks.makespan`.
+sent at once to both servers: the limit, if one takes for the limit a server that is asked for everything. The prompts
+are in the policy's cache beforehand, as the steps are that a search goes on from. A server that is asked for less at a
+time can be faster: see `benchmarks.makespan`. Prompt tokens that had to be computed are by the policy's own count.
 """
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import statistics
 import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -56,6 +57,7 @@ _REWARD_FORMAT = REWARD_FORMATS["lines"]
 _BEAMS = 4
 _ROWS = 256
 _PATIENCE = 60.0
+_MOST_ANSWERED = 0.9
 _NEVER = "~" * 100
 """What no text holds: looked for all the same, as the end of a step is."""
 
@@ -72,10 +74,11 @@ class Search(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run: its seconds, and the tokens that were generated."""
+    """One run: its seconds, and the tokens that were generated, or computed of ``prompts`` by the policy."""
 
     seconds: float
     tokens: int
+    prompts: int = 0
 
     @property
     def tokens_per_second(self) -> float:
@@ -96,6 +99,17 @@ class Pair:
             async with aiohttp.ClientSession(address) as session, session.post("/flush_cache?timeout=10") as answer:
                 answer.raise_for_status()
 
+    async def computed(self) -> int:
+        """Tokens of prompts that the policy has computed since it started, by its own count."""
+        async with aiohttp.ClientSession(self.policy) as session, session.get("/metrics") as answer:
+            answer.raise_for_status()
+            lines = (await answer.text()).splitlines()
+        of, cached = (
+            sum(float(line.split()[-1]) for line in lines if line.startswith(f"sglang:{name}_tokens_total{{"))
+            for name in ("prompt", "cached")
+        )
+        return int(of - cached)
+
 
 @contextmanager
 def servers(port: int, running: Sequence[str]) -> Iterator[Pair]:
@@ -106,9 +120,26 @@ def servers(port: int, running: Sequence[str]) -> Iterator[Pair]:
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder) / "plain.jinja"
         template.write_text(_PLAIN_TEMPLATE)
-        flags = ["--max-running-requests", str(_ROWS), "--chat-template", str(template)]
+        flags = ["--enable-metrics", "--max-running-requests", str(_ROWS), "--chat-template", str(template)]
         with launched("pair", "--cpu", "--port", str(port), "--", *flags) as addresses:
             yield Pair(*addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is measured, and what is done before."""
+
+    run: Callable[[], Awaitable[Measured]]
+    prepare: Callable[[], Awaitable[None]] | None = None
+
+    async def measure(self, pair: Pair) -> Measured:
+        """Once, on servers that have forgotten what was before."""
+        await pair.forget()
+        if self.prepare is not None:
+            await self.prepare()
+        before = await pair.computed()
+        measured = await self.run()
+        return replace(measured, prompts=await pair.computed() - before)
 
 
 class Searches:
@@ -122,13 +153,12 @@ class Searches:
         self._reward = Recorded(SglangRuntime(pair.reward))
         self._tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"))
 
-    def arms(self) -> dict[str, Callable[[], Measured]]:
+    def arms(self) -> dict[str, Arm]:
         """What is measured: the search, and then its flood."""
-        return {"asyncsearch": lambda: asyncio.run(self.run()), "flood": lambda: asyncio.run(self.flood())}
+        return {"asyncsearch": Arm(self.run), "flood": Arm(self.flood, prepare=self.remind)}
 
     async def run(self) -> Measured:
         """Search, and keep what was asked for."""
-        await self._pair.forget()
         policy, reward = (Recorded(SglangRuntime(address)) for address in (self._pair.policy, self._pair.reward))
         async with policy, reward:
             begun = time.perf_counter()
@@ -139,9 +169,14 @@ class Searches:
         self._policy, self._reward = policy, reward
         return Measured(seconds, run.statistics.generate.generated_tokens)
 
+    async def remind(self) -> None:
+        """Have the policy's cache hold the prompts of the flood."""
+        prompts = dict.fromkeys(request.prefix for request, _ in self._policy.generated)
+        texts = [self._tokens_of(prompt) for prompt in prompts]
+        await ask(self._pair.policy, {"input_ids": texts, "sampling_params": {"max_new_tokens": 1}})
+
     async def flood(self) -> Measured:
         """The same requests, each in its length, all at once."""
-        await self._pair.forget()
         texts = [self._tokens_of(request.prefix) for request, _ in self._policy.generated]
         parameters = [
             {
@@ -158,10 +193,6 @@ class Searches:
         names = [f"flood-{number:06d}" for number in range(len(judged))]
         scored = label_body(judged, [len(text) - 1 for text in judged], [labels] * len(judged), names)
 
-        async def ask(address: str, body: dict[str, Any]) -> None:
-            async with JsonSession(address) as session:
-                await session.post("/generate", body)
-
         begun = time.perf_counter()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask, self._pair.policy, generated)
@@ -172,6 +203,12 @@ class Searches:
     def _tokens_of(self, prefix: Prefix) -> list[int]:
         found: list[int] = self._tokenizer.encode(prefix.full_text(), add_special_tokens=False)
         return found
+
+
+async def ask(address: str, body: dict[str, Any]) -> None:
+    """One request to a server, of all that there is to generate or to score."""
+    async with JsonSession(address) as session:
+        await session.post("/generate", body)
 
 
 def labels_of(tokenizer: Any) -> tuple[int, int]:
@@ -185,8 +222,6 @@ class Reference:
 
     def __init__(self, process: subprocess.Popen[str], pair: Pair, problems: Sequence[Problem], width: int) -> None:
         self._process = process
-        self._pair = pair
-        self._problems = problems
         self._task = {
             "policy": pair.policy,
             "reward": pair.reward,
@@ -195,9 +230,11 @@ class Reference:
             "options": {"width": width, "steps": Rebase().max_depth, "max_tokens": Rebase().max_step_tokens},
         }
 
-    def run(self) -> Measured:
+    async def run(self) -> Measured:
         """Search."""
-        asyncio.run(self._pair.forget())
+        return await anyio.to_thread.run_sync(self._answer)
+
+    def _answer(self) -> Measured:
         writer, reader = self._process.stdin, self._process.stdout
         assert writer is not None
         assert reader is not None
@@ -249,6 +286,7 @@ class ItsHub:
         from its_hub.core.lms.step_generation import StepGeneration  # noqa: PLC0415
 
         usage = GenerationUsage()
+        answered = 0
 
         class Counted(OpenAICompatibleLanguageModel):  # type: ignore[misc]
             async def agenerate(self, *arguments: Any, **options: Any) -> Any:
@@ -261,16 +299,23 @@ class ItsHub:
             async def ascore(self, prompt_or_messages: str, steps: list[str]) -> list[float]:
                 return await scores_of(reward, prompt_or_messages, steps)
 
-        await self._pair.forget()
         async with SglangRuntime(self._pair.reward) as reward:
             policy = Counted(f"{self._pair.policy}/v1", "none", "default", max_completion_tokens=Beam().max_step_tokens)
             steps = StepGeneration(Beam().max_depth, "\nStep", stop_token=_FORMAT.answer_marker, temperature=1.0)
             search = BeamSearch(steps, Scored(), beam_width=_BEAMS)
+
+            async def solve(problem: Problem) -> None:
+                nonlocal answered
+                found = await search.ainfer(policy, _FORMAT.prompt_for(problem.text), self._width)
+                answered += _FORMAT.answer_marker in found["content"]
+
             begun = time.perf_counter()
             async with anyio.create_task_group() as tasks:
                 for problem in self._problems:
-                    tasks.start_soon(search.ainfer, policy, _FORMAT.prompt_for(problem.text), self._width)
+                    tasks.start_soon(solve, problem)
             seconds = time.perf_counter() - begun
+        if answered < int(_MOST_ANSWERED * len(self._problems)):
+            raise RuntimeError(f"its_hub has answered {answered} of {len(self._problems)} problems")
         return Measured(seconds, usage.completion_tokens)
 
 
@@ -294,6 +339,11 @@ async def scores_of(reward: SglangRuntime, prompt: str, solutions: Sequence[str]
     return [found[request] for request in requests]
 
 
+def compared(pair: Pair, arms: Mapping[str, Arm], *, repeats: int) -> dict[str, list[Measured]]:
+    """All arms, in turn."""
+    return alternate({name: partial(anyio.run, arm.measure, pair) for name, arm in arms.items()}, repeats=repeats)
+
+
 def add_table(report: Report, title: str, found: dict[str, list[Measured]]) -> None:
     """What was measured, with ratios to what stands beside it."""
     ours, flood = found["asyncsearch"], found["flood"]
@@ -304,20 +354,29 @@ def add_table(report: Report, title: str, found: dict[str, list[Measured]]) -> N
                 name,
                 f"{Spread.of([one.seconds for one in measured]):.1f}",
                 f"{statistics.median(one.tokens for one in measured):,.0f}",
+                f"{statistics.median(one.prompts for one in measured):,.0f}",
                 f"{Spread.of([one.tokens_per_second for one in measured]):,.0f}",
                 f"{ratios(*([one.tokens_per_second for one in arm] for arm in (measured, flood))):.2f}",
                 f"{ratios(*([one.tokens_per_second for one in arm] for arm in (ours, measured))):.2f}",
             ]
         )
-    headings = ["who asks", "s", "tokens", "tokens/s", "of the flood's", "asyncsearch's against it"]
-    samples = {name: [[one.seconds, one.tokens] for one in measured] for name, measured in found.items()}
+    headings = [
+        "who asks",
+        "s",
+        "tokens",
+        "prompt tokens computed",
+        "tokens/s",
+        "of the flood's",
+        "asyncsearch's against it",
+    ]
+    samples = {name: [[one.seconds, one.tokens, one.prompts] for one in measured] for name, measured in found.items()}
     report.add(title, headings, rows, samples=samples)
 
 
 def main(
     running: Annotated[
         list[str] | None,
-        typer.Argument(help="Addresses of a policy and a reward model that are there, and whose chats are plain."),
+        typer.Argument(help="Of a policy and a reward model that are there, with plain chats and --enable-metrics."),
     ] = None,
     search: Annotated[list[Search], typer.Option(help="What is measured.")] = [Search.REBASE, Search.BEAM],  # noqa: B006
     problems: Annotated[int, typer.Option(help="Problems of a run.")] = 160,
@@ -331,16 +390,17 @@ def main(
     chosen = load_problems("arithmetic", limit=problems)
     report = Report("sglang", output)
     with servers(port, running or ()) as pair:
-        asyncio.run(Searches(pair, chosen[:2], Rebase(width=width)).run())  # what is first is not measured
+        anyio.run(Searches(pair, chosen[:2], Rebase(width=width)).run)  # what is first is not measured
         if Search.REBASE in search:
             rebase = Searches(pair, chosen, Rebase(width=width))
             with reference(pair, chosen, width) as scripts:
-                found = alternate({**rebase.arms(), "sgl.function, 8 threads": scripts.run}, repeats=repeats)
+                arms = {**rebase.arms(), "sgl.function, 8 threads": Arm(scripts.run)}
+                found = compared(pair, arms, repeats=repeats)
             add_table(report, f"REBASE, width {width}, {problems} problems", found)
         if Search.BEAM in search:
             beam = Searches(pair, chosen, Beam(width=width, beams=_BEAMS))
-            other = ItsHub(pair, chosen, width)
-            found = alternate({**beam.arms(), "its_hub": lambda: asyncio.run(other.run())}, repeats=repeats)
+            arms = {**beam.arms(), "its_hub": Arm(ItsHub(pair, chosen, width).run)}
+            found = compared(pair, arms, repeats=repeats)
             add_table(report, f"beam search, {_BEAMS} beams, width {width}, {problems} problems", found)
 
 

@@ -76,6 +76,10 @@ class Batching:
         """Jobs that are being worked on, and those that are not yet."""
         return Load(self._live, len(self._waiting))
 
+    def remember(self, prefix: Prefix) -> None:
+        """Hold a prefix without computing it."""
+        self._cache.remember(prefix)
+
     def submit(self, job: Job) -> None:
         """Work on a job when its turn comes."""
         self._waiting.append(job)

@@ -69,6 +69,11 @@ class PrefixCache:
             for segment in prefix.segments():  # newer than what continues it
                 self._held.move_to_end(segment)
 
+    def remember(self, prefix: Prefix) -> None:
+        """Hold what has been written or read before, as long as there is room."""
+        self.hold(prefix, 0)
+        self.release(prefix, 0, None)
+
     def _evict(self, room: int) -> bool:
         """Throw out until no more than so many tokens are in use, and say whether that is so."""
         for _ in range(len(self._held)):

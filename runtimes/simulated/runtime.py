@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -113,6 +113,11 @@ class SimulatedRuntime:
     def in_flight(self) -> int:
         """Requests that it is working on."""
         return len(self._work)
+
+    def remember(self, requests: Iterable[Request]) -> None:
+        """Have their prefixes in the cache, as if it had written and read them before."""
+        for request in requests:
+            self._batching.remember(request.prefix)
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""

@@ -26,9 +26,12 @@ class TextCodec:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
-        self._plain = _plain_encoder(tokenizer)
+        self._plain = _plain_backend(tokenizer)
+        self._decodes_plainly = self._plain is not None and not tokenizer.clean_up_tokenization_spaces
         self._anchor = tuple(tokenizer.encode(_ANCHOR, add_special_tokens=False))
         self._anchor_text = str(self._tokenizer.decode(list(self._anchor)))
+        # A step is encoded when it is cut, when its prefix is made, and when that is sent: soon after each other.
+        self._encode = lru_cache(maxsize=1 << 12)(self._encode_anew)
         self.piece = lru_cache(maxsize=1 << 17)(self._piece)
         self.label = lru_cache(maxsize=64)(self._label)
 
@@ -55,7 +58,7 @@ class TextCodec:
             return tokens[len(self._anchor) :]
         return self._encode(text)
 
-    def _encode(self, text: str) -> tuple[int, ...]:
+    def _encode_anew(self, text: str) -> tuple[int, ...]:
         # What a model or a problem says is text: spelling out a special token does not make one.
         if self._plain is not None:
             return tuple(self._plain.encode(text, add_special_tokens=False).ids)
@@ -63,8 +66,12 @@ class TextCodec:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens that continue a text; special tokens have none."""
-        text = self._tokenizer.decode([*self._anchor, *tokens], skip_special_tokens=True)
-        return str(text).removeprefix(self._anchor_text)
+        anchored = [*self._anchor, *tokens]
+        if self._decodes_plainly and self._plain is not None:
+            text = self._plain.decode(anchored, skip_special_tokens=True)
+        else:
+            text = str(self._tokenizer.decode(anchored, skip_special_tokens=True))
+        return text.removeprefix(self._anchor_text)
 
     def _piece(self, token: int) -> str:
         """The text of one token on its own, remembered: enough to see which characters it may contribute."""
@@ -83,6 +90,9 @@ class TextCodec:
 
     def cut(self, tokens: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens for ``text``, a beginning of what ``tokens`` decode to, keeping as many of them as it allows."""
+        as_encoded = self.encode_continuation(text)
+        if as_encoded == tuple(tokens[: len(as_encoded)]):
+            return as_encoded
         # From the end, for what is cut off is short: a stop string. Not by bisection, since a beginning that
         # ends inside a character decodes to something else.
         for length in range(len(tokens), -1, -1):
@@ -94,7 +104,7 @@ class TextCodec:
         return kept + self.encode_continuation(rest) if rest else kept
 
 
-def _plain_encoder(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:
+def _plain_backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:
     """What encodes text as text, special tokens spelled out and all; None where it is written in Python.
 
     A copy of its own: the tokenizer sets its options anew for every text, and takes most of the time for that.

@@ -33,3 +33,22 @@ def test_what_a_problem_spells_out_is_no_special_token(policy_directory: Path) -
         assert tokenizer.eos_token_id not in codec.encode_segment(plain)
         assert codec.decode(codec.encode_segment(plain)) == f"A {end} b"
     assert tokenizer.eos_token_id in codec.encode_segment(Prefix(f"A {end} b", markup=True))
+
+
+@given(tokens=st.lists(st.integers(0, len(TOKENIZER) - 1)))
+def test_tokens_are_decoded_as_the_tokenizer_would(tokens: list[int]) -> None:
+    anchored = [*TOKENIZER.encode("\n", add_special_tokens=False), *tokens]
+    decoded = str(TOKENIZER.decode(anchored, skip_special_tokens=True))
+    assert TextCodec(TOKENIZER).decode(tokens) == decoded.removeprefix("\n")
+
+
+@given(text=st.text(), stop=SPECIAL, tokens=st.lists(st.integers(0, len(TOKENIZER) - 1)), data=st.data())
+def test_a_text_that_is_cut_keeps_its_tokens(text: str, stop: str, tokens: list[int], data: st.DataObject) -> None:
+    """Both where the tokens are what the text is encoded to and where a policy has written others."""
+    codec = TextCodec(TOKENIZER)
+    written = codec.encode_continuation(text)
+    kept = codec.cut((*written, *codec.encode_continuation(stop)), codec.decode(written))
+    assert codec.decode(kept) == codec.decode(written)
+    whole = codec.decode(tokens)
+    beginning = whole[: data.draw(st.integers(0, len(whole)))]
+    assert codec.decode(codec.cut(tokens, beginning)) == codec.decode(codec.encode_continuation(beginning))

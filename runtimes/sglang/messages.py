@@ -106,7 +106,7 @@ def read_generation(
     """
     usage = _finished(answer)
     tokens = tuple(_field(answer, "output_ids", list))
-    if not all(isinstance(token, int) for token in tokens):
+    if not {*map(type, tokens)} <= {int}:
         raise RetryableError("the server's answer has an output_ids that are not token ids")
     reason = _field(usage, "finish_reason", dict)
     kind, matched = reason.get("type"), reason.get("matched")

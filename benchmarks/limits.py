@@ -215,6 +215,8 @@ def draw(path: Path, rooms: dict[int, Searched], caches: dict[int, tuple[Searche
         time.set(title="One problem, mean", ylabel="s")
         for axes in (cost, time):
             axes.set(xlabel="thousand tokens cached", xscale="log", ylim=(0, None))
+            axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+            axes.minorticks_off()
             axes.legend(title="problems begin", frameon=False)
         for axes in (flight, cost, time):
             axes.spines[["top", "right"]].set_visible(False)

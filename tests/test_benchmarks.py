@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from benchmarks.sglang import Pair, servers
+from benchmarks.tables import README, filled
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,6 +66,10 @@ def fitted(tmp_path: Path) -> Callable[[float], str]:
         return str(path)
 
     return write
+
+
+def test_the_readme_has_the_latest_tables() -> None:
+    assert filled(README.read_text(encoding="utf-8")) == README.read_text(encoding="utf-8")
 
 
 def test_local(output: Path) -> None:

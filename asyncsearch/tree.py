@@ -145,7 +145,10 @@ class Tree:
         return (node for node in self.nodes() if node.is_leaf)
 
     def note_held(self, children: Iterable[Node]) -> None:
-        """Note what had to be held for those of these nodes that are settled, which were grown at the same time."""
+        """Note what had to be held for those of these nodes that are settled, which were grown at the same time.
+
+        It stays what it was where there are none.
+        """
         held: set[Node] = set()
         tokens = prompt = 0
         for child in children:
@@ -158,7 +161,8 @@ class Tree:
                 if node.depth == 1:
                     prompt = max(prompt, node.policy.usage.prompt_tokens)
                 node = node.parent
-        self.held_tokens = prompt + tokens
+        if held:
+            self.held_tokens = prompt + tokens
         self.peak_tokens = max(self.peak_tokens, self.held_tokens)
 
     def fell(self) -> None:

@@ -49,7 +49,9 @@ from runtimes.base import (
     FinishReason,
     GenerateRequest,
     GenerateResult,
+    Load,
     Prefix,
+    ReportsLoad,
     Request,
     Result,
     Runtime,
@@ -153,6 +155,10 @@ class SyntheticSteps:
 
     async def abort(self, requests: Sequence[Request]) -> None:
         """See `runtimes.base.Runtime.abort`. Nobody gives up."""
+
+    async def load(self) -> Load | None:
+        """See `runtimes.base.ReportsLoad.load`."""
+        return await self._runtime.load() if isinstance(self._runtime, ReportsLoad) else None
 
 
 def write_model(config: LlamaConfig, directory: Path, device: str) -> None:

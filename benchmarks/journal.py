@@ -4,8 +4,9 @@
 
 Runs in a directory against the same in memory, in turn: with the disk never made to take what is written, every tenth
 of a second, and after each block. First on models that answer at once, so that nothing but the framework takes time,
-and what counts is this process's own; then on a simulated server in real time (that of `benchmarks.makespan`), whose
-tokens are what a run waits for. At last the journal alone, less what the same loop takes without it.
+and what counts is this process's own; then on a simulated server in real time, whose tokens are what a run waits for
+(the roofline of `benchmarks.makespan`, with room for 64 sequences). At last the journal alone, less what the same loop
+takes without it.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
 Every arm makes the same draws and grows the same trees, on a policy and a reward model that each have a server of their
 own. What differs is who waits for whom:
 
-- threads: eight problems at a time, and within a problem a level is generated, then scored, then shared out (REBASE's
+- 8 threads: eight problems at a time, and within a problem a level is generated, then scored, then shared out (REBASE's
   scripts);
+- a thread a problem: the same without the eight, so that what is left is the barrier;
 - batches: 25 problems, all of which wait for each other at each level; then the next 25 (search-and-learn);
 - semaphore: all problems, of which each waits for itself at each level, 32 requests in flight (its_hub);
 - asyncsearch, as it comes;
@@ -16,7 +17,7 @@ The flood is what the servers take for all the requests, known beforehand and se
 where that takes longer. The policy has all prompts in its cache, as a search has the steps that it goes on from. The
 servers take in a prompt as soon as there is room for one, and each such pass holds up all that is being decoded; to
 hold prompts back until there is room for some is faster than that. The floor is what no way to wait can fall below: no
-more passes than full ones, and each step decoded with the whole batch.
+more passes than full ones, and each step decoded with the whole batch. Both are of searches that do not speculate.
 
 The servers are those of ``--server``: a roofline of an 8 B model on an H100 (see `ROOFLINE`), or what
 `python -m benchmarks.fit` has measured and written to a file.
@@ -199,7 +200,7 @@ class Limits:
 
     @property
     def floor(self) -> float:
-        """Of any server with these times."""
+        """Of any server with these times, as long as nobody speculates."""
         return max(self.passes, self.alone)
 
 
@@ -249,22 +250,14 @@ def flood(requests: Sequence[Request], ask: Callable[[Any, Deliver], Awaitable[N
 
 def ways(count: int, strategy: Strategy, foresighted: Strategy, model: ServerModel) -> dict[str, Way]:
     """All ways to wait."""
+    by_level = partial(held_back, strategy=strategy, model=model, group=by_problem, at_a_time=count)
     return {
-        "threads": partial(
-            held_back, strategy=strategy, model=model, group=by_problem, at_a_time=count, in_flight=_THREADS
-        ),
+        "8 threads": partial(by_level, in_flight=_THREADS),
+        "a thread a problem": partial(by_level, in_flight=count),
         "batches": partial(
             held_back, strategy=strategy, model=model, group=all_together, at_a_time=_BATCH, in_flight=_BATCH
         ),
-        "semaphore": partial(
-            held_back,
-            strategy=strategy,
-            model=model,
-            group=by_problem,
-            at_a_time=count,
-            in_flight=count,
-            limit=_SEMAPHORE,
-        ),
+        "semaphore": partial(by_level, in_flight=count, limit=_SEMAPHORE),
         "asyncsearch": partial(free, strategy=strategy, model=model),
         "asyncsearch, speculative": partial(free, strategy=foresighted, model=model),
     }
@@ -325,7 +318,7 @@ def main(
                         f"{arm.seconds / flooded:.2f}",
                         f"{arm.seconds / floor:.2f}",
                         f"{arm.seconds / found['asyncsearch'].seconds:.2f}",
-                        f"{arm.tokens / arm.seconds:,.0f}",
+                        f"{arm.tokens / len(sets):,.0f}",
                         "yes" if arm.answers == found["asyncsearch"].answers else "no",
                     ]
                 )
@@ -344,7 +337,7 @@ def main(
             "of the flood",
             "of the floor",
             "of asyncsearch",
-            "tokens/s",
+            "tokens",
             "same answers",
         ]
         report.add(f"{kind}, width {_WIDTH}, room for {rows} sequences", headings, lines, samples=samples)

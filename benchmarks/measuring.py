@@ -86,6 +86,7 @@ class Report:
 
     benchmark: str
     output: Path | None = None
+    machine: dict[str, Any] = field(default_factory=machine)
     tables: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, samples: Any = None) -> None:
@@ -112,7 +113,7 @@ class Report:
             "benchmark": self.benchmark,
             "command": " ".join(["python", "-m", f"benchmarks.{self.benchmark}", *sys.argv[1:]]),
             "date": datetime.now(UTC).date().isoformat(),
-            "machine": machine(),
+            "machine": self.machine,
             "tables": self.tables,
         }
         output.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

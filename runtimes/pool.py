@@ -196,7 +196,10 @@ class RuntimePool(SharedOpening):
         running = waiting = 0
         for member in self._members:
             if member.up:
-                load = await member.runtime.load() if isinstance(member.runtime, ReportsLoad) else None
+                try:
+                    load = await member.runtime.load() if isinstance(member.runtime, ReportsLoad) else None
+                except ServerUnreachable:
+                    continue  # which its requests will find, too
                 if load is None:
                     return None
                 running, waiting = running + load.running, waiting + load.waiting

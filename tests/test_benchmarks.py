@@ -106,7 +106,8 @@ def test_makespan(output: Path) -> None:
     found = run("makespan", output, "--searches", "2", "--rows", "16", "--least", "4")
     for number in (0, 1):
         assert found.columns(number, "who waits") == [
-            *("threads", "batches", "semaphore", "asyncsearch", "asyncsearch, speculative", "flood")
+            *("8 threads", "a thread a problem", "batches", "semaphore"),
+            *("asyncsearch", "asyncsearch, speculative", "flood"),
         ]
         assert set(found.columns(number, "same answers")) == {"yes", ""}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asyncsearch import Problem, Rebase, Run, SearchContext, SolveOptions, Strategy, solve_dataset
 from asyncsearch.scheduler.limit import Limit
-from runtimes.base import Deliver, GenerateRequest, Load
+from runtimes.base import Deliver, GenerateRequest, Load, ServerUnreachable
 from runtimes.simulated import ServerModel, SimulatedRuntime, World
 from runtimes.virtual_clock import run_virtual
 
@@ -109,6 +109,23 @@ def test_how_busy_a_server_is_is_asked_once_at_a_time() -> None:
     solved(Slow(100, says=True), 60)
     assert asked > 3
     assert most == 1
+
+
+def test_a_server_that_once_does_not_say_how_busy_it_is_is_sent_as_much_as_before() -> None:
+    asked = 0
+
+    class Stumbling(Guessing):
+        async def load(self) -> Load | None:  # type: ignore[override]
+            nonlocal asked
+            asked += 1
+            if asked % 5 == 0:
+                raise ServerUnreachable("away")
+            return await super().load()
+
+    solved(policy := Stumbling(200, says=True), 250)
+    assert asked > 10
+    middle = policy.had[len(policy.had) // 3 : len(policy.had) * 2 // 3]
+    assert sum(middle) / len(middle) > 150
 
 
 def test_a_room_that_is_known_is_filled() -> None:

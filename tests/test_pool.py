@@ -17,6 +17,7 @@ from runtimes.base import (
     FinishReason,
     GenerateRequest,
     GenerateResult,
+    Load,
     Prefix,
     Request,
     ScoreRequest,
@@ -76,6 +77,29 @@ class ComesAndGoes:
 
     async def abort(self, requests: Sequence[Request]) -> None:
         pass
+
+
+class Busy(ComesAndGoes):
+    """A server that says how busy it is, unless it is gone."""
+
+    def __init__(self, load: Load | None, *, is_gone: bool = False) -> None:
+        super().__init__(0)
+        self._load, self._is_gone = load, is_gone
+
+    async def load(self) -> Load | None:
+        if self._is_gone:
+            raise ServerUnreachable("gone")
+        return self._load
+
+
+async def test_a_pool_is_as_busy_as_those_of_its_servers_that_are_there() -> None:
+    busy = [Busy(Load(3, 1)), Busy(Load(9, 9), is_gone=True), Busy(Load(4, 2))]
+    async with RuntimePool(busy) as pool:
+        assert await pool.load() == Load(7, 3)
+    async with RuntimePool([*busy, Busy(None)]) as pool:
+        assert await pool.load() is None, "of one that does not say"
+    async with RuntimePool([*busy, ComesAndGoes(0)]) as pool:
+        assert await pool.load() is None, "of one that cannot"
 
 
 @pytest.mark.parametrize("steps", range(12))

@@ -172,6 +172,7 @@ class Lane(Generic[RequestT, ResultT]):
         self._to_abort: list[Pending[RequestT, ResultT]] = []
         self._wake = asyncio.Event()
         self._adjusting = False
+        self._has_said_load = False
         self._counters = _Counters()
         self._open = False
 
@@ -371,20 +372,34 @@ class Lane(Generic[RequestT, ResultT]):
         return None
 
     async def _adjust_limit(self) -> None:
-        load: Load | None = None
         # Of what was sent so lately some may wait, where there is room for all, for what is being decoded.
         lately = self._loop.time() - _STEPS_UNTIL_BEGUN * self._limit.seconds_per_token
-        if self._load is not None:
-            with contextlib.suppress(RuntimeFailure), anyio.move_on_after(_LOAD_SECONDS):
-                load = await self._load()
-        waiting: float | None = None
-        if load is not None:
-            new = sum(pending.since >= lately for pending in self._in_flight.values())
-            waiting = max(load.waiting - new, 0) / max(load.running + load.waiting, 1)
-        held_back = self._counters.queued > self._unwanted_queued
-        self._limit.adjust(self._loop.time(), held_back=held_back, waiting=waiting)
+        load, failed = await self._ask_load()
+        if failed and self._has_said_load:
+            self._limit.begin_window(self._loop.time())
+        else:
+            waiting: float | None = None
+            if load is not None:
+                self._has_said_load = True
+                new = sum(pending.since >= lately for pending in self._in_flight.values())
+                waiting = max(load.waiting - new, 0) / max(load.running + load.waiting, 1)
+            held_back = self._counters.queued > self._unwanted_queued
+            self._limit.adjust(self._loop.time(), held_back=held_back, waiting=waiting)
         self._adjusting = False
         self._wake.set()
+
+    async def _ask_load(self) -> tuple[Load | None, bool]:
+        """How busy the runtime is, None where it does not say; and whether it may say so another time."""
+        if self._load is None:
+            return None, False
+        try:
+            with anyio.move_on_after(_LOAD_SECONDS):
+                return await self._load(), False
+        except RuntimeGone:
+            return None, False
+        except RuntimeFailure:
+            pass
+        return None, True
 
     async def _send_batch(self, batch: Sequence[Pending[RequestT, ResultT]]) -> None:
         failure: RuntimeFailure | None = None

@@ -21,7 +21,8 @@ class Limit:
     any more, and is taken in one by one. So after each window of twice as many answers as there are requests in flight
     the limit falls by a tenth if some waited there, or if the runtime was slower by a quarter than before the last rise
     for two windows. Otherwise, if it has held requests back, it rises: by half of what it is until it falls for the
-    first time, back to where it was; and then by a sixteenth of what it has fallen to, after a rest of eight windows.
+    first time, by a third, back to where it was; and then by a sixteenth of what it has fallen to, after a rest of
+    eight windows.
 
     How many wait the runtime says, or the answers do: a straight line through their seconds, by tokens, crosses zero at
     those in which they were not decoded. With few requests in flight, as it therefore begins, that is the way there and
@@ -43,8 +44,7 @@ class Limit:
         self._speed_before_rise = 0.0
         self._was_slow = False
         self._least_wait = math.inf
-        self.seconds_per_token = 0.0
-        self._begin(0.0)
+        self.begin_window(0.0)
 
     def note(self, tokens: int, seconds: float) -> None:
         """An answer of so many tokens has come, that was waited for so long."""
@@ -54,6 +54,11 @@ class Limit:
             self._seconds += seconds
             self._squares += tokens * tokens
             self._products += tokens * seconds
+
+    @property
+    def seconds_per_token(self) -> float:
+        """Of the answers of this window; 0 before the first."""
+        return self._seconds / max(self._tokens, 1)
 
     @property
     def window_is_over(self) -> bool:
@@ -67,7 +72,6 @@ class Limit:
         those in flight the runtime says that it has not begun, None where it says nothing.
         """
         assert self._most is not None, "it is what it is"
-        self.seconds_per_token = self._seconds / max(self._tokens, 1)
         speed = self._tokens / max(at - self._since, 1e-9)
         if waiting is not None:
             queues = waiting > _LONG_QUEUE
@@ -78,7 +82,8 @@ class Limit:
             queues = False
         elif self._least_wait == math.inf:
             self.now, self._rest = _FEW, 1  # until those are answered that were there before
-            self._begin(at)
+            self._speed_before_rise = 0.0
+            self.begin_window(at)
             return
         else:
             wait = self._mean_wait()
@@ -101,7 +106,7 @@ class Limit:
             self._speed_before_rise = speed
             self.now = min(self.now + rise, self._most)
         self._was_slow = slow and not self._was_slow
-        self._begin(at)
+        self.begin_window(at)
 
     def _mean_wait(self) -> float:
         """Seconds of an answer that are not explained by its tokens."""
@@ -112,7 +117,8 @@ class Limit:
         slope = (answers * self._products - tokens * seconds) / spread
         return max(seconds - slope * tokens, 0.0) / answers
 
-    def _begin(self, at: float) -> None:
+    def begin_window(self, at: float) -> None:
+        """Forget what has been noted; the limit stays what it is. ``at`` is a time in seconds."""
         self._since = at
         self._answers = self._tokens = self._squares = 0
         self._seconds = self._products = 0.0

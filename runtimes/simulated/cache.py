@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from weakref import WeakSet
 
 from runtimes.base import Prefix
@@ -23,6 +24,7 @@ class PrefixCache:
         self._seen: WeakSet[Prefix] = WeakSet()
         self._held: OrderedDict[Prefix, int] = OrderedDict()
         self._pins: Counter[Prefix] = Counter()
+        self._users = 0
         self._used = 0
         self._reserved = 0
 
@@ -45,9 +47,10 @@ class PrefixCache:
         self._pins.update(segments)
         missing = {segment: tokens_in(segment) for segment in segments if segment not in self._held}
         wanted = sum(missing.values()) + generated
-        if not self._evict(self._capacity - wanted) and self._reserved:
-            self._pins.subtract(segments)
+        if not self._evict(self._capacity - wanted) and self._users:
+            self._unpin(segments)
             return False
+        self._users += 1
         self._held.update(missing)
         self._used += sum(missing.values())
         self._reserved += generated
@@ -61,8 +64,9 @@ class PrefixCache:
             if written is not None:
                 self._seen.add(written)
             return
+        self._users -= 1
         self._reserved -= generated
-        self._pins.subtract(prefix.segments())
+        self._unpin(prefix.segments())
         if written is not None and written not in self._held:
             self._held[written] = tokens_in(written)
             self._used += self._held[written]
@@ -71,8 +75,14 @@ class PrefixCache:
 
     def remember(self, prefix: Prefix) -> None:
         """Hold what has been written or read before, as long as there is room."""
-        self.hold(prefix, 0)
-        self.release(prefix, 0, None)
+        if self.hold(prefix, 0):
+            self.release(prefix, 0, None)
+
+    def _unpin(self, segments: Iterable[Prefix]) -> None:
+        for segment in segments:
+            self._pins[segment] -= 1
+            if not self._pins[segment]:
+                del self._pins[segment]
 
     def _evict(self, room: int) -> bool:
         """Throw out until no more than so many tokens are in use, and say whether that is so."""
@@ -80,9 +90,8 @@ class PrefixCache:
             if self._used + self._reserved <= room:
                 break
             prefix, tokens = self._held.popitem(last=False)
-            if self._pins[prefix] > 0:
+            if prefix in self._pins:
                 self._held[prefix] = tokens
             else:
-                del self._pins[prefix]
                 self._used -= tokens
         return self._used + self._reserved <= room

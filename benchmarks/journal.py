@@ -17,7 +17,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count, product
 from pathlib import Path
@@ -30,7 +29,7 @@ from asyncsearch.journal import Journal, SearchJournal
 from asyncsearch.scheduler import Cost
 from benchmarks.instant import InstantRuntime
 from benchmarks.makespan import ROOFLINE, read_server, servers
-from benchmarks.measuring import Report, Spread, alternate, ratios
+from benchmarks.measuring import Report, Speed, Spread, alternate, ratios, speed
 from runtimes.base import FinishReason, Runtime, Usage
 
 __all__ = ["main"]
@@ -43,15 +42,6 @@ _NODES_PER_BLOCK = (10, 100)
 """Nodes that are settled in one turn of the event loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """Nodes of a run, and the seconds that this process was at work, and that passed."""
-
-    nodes: int
-    busy: float
-    passed: float
-
-
 def searched(
     problems: int, models: Callable[[], Sequence[Runtime]], directory: Path | None, durability: float | None = None
 ) -> Speed:
@@ -60,9 +50,8 @@ def searched(
     chosen = [
         Problem(id=str(number), text=f"problem {number}".ljust(400, "."), answer="1") for number in range(problems)
     ]
-    busy, begun = time.process_time(), time.perf_counter()
-    run = asyncio.run(
-        solve_dataset(
+    return speed(
+        lambda: solve_dataset(
             chosen,
             Rebase(width=_WIDTH),
             policy=policy,
@@ -71,7 +60,6 @@ def searched(
             options=SolveOptions(reward_format="lines", durability=durability),
         )
     )
-    return Speed(run.statistics.generate.settled, time.process_time() - busy, time.perf_counter() - begun)
 
 
 def compared(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +20,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["RESULTS", "Report", "Spread", "alternate", "machine", "ratios"]
+from asyncsearch import Run
+
+__all__ = ["RESULTS", "Report", "Speed", "Spread", "alternate", "machine", "ratios", "speed"]
 
 T = TypeVar("T")
 
@@ -60,6 +64,27 @@ def alternate(arms: Mapping[str, Callable[[], T]], *, repeats: int) -> dict[str,
 def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
     """How much measurements are, each against the one made beside it."""
     return Spread.of([one / other for one, other in zip(of, to, strict=True)])
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Nodes that a run settled, and the seconds that this process was at work, and that passed."""
+
+    nodes: int
+    busy: float
+    passed: float
+
+    @property
+    def rate(self) -> float:
+        """Nodes per second of one core."""
+        return self.nodes / self.busy
+
+
+def speed(run: Callable[[], Coroutine[Any, Any, Run]]) -> Speed:
+    """How fast a run is."""
+    busy, begun = time.process_time(), time.perf_counter()
+    settled = asyncio.run(run()).statistics.generate.settled
+    return Speed(settled, time.process_time() - busy, time.perf_counter() - begun)
 
 
 def machine() -> dict[str, Any]:

@@ -16,9 +16,8 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +27,7 @@ import typer
 
 from asyncsearch import Problem, Rebase, Run, SolveOptions, solve_dataset
 from benchmarks.instant import InstantRuntime
-from benchmarks.measuring import Report, Spread, alternate, ratios
+from benchmarks.measuring import Report, Speed, Spread, alternate, ratios, speed
 from runtimes.base import Deliver, GenerateRequest, Runtime, ScoreRequest
 
 __all__ = ["main"]
@@ -41,20 +40,6 @@ _LEVELS = 2.5
 
 _NODES_OVER_HTTP = 10_000
 _TURNS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """Nodes settled, and the seconds that this process was at work, and that passed."""
-
-    nodes: int
-    busy: float
-    passed: float
-
-    @property
-    def rate(self) -> float:
-        """Nodes per second of one core."""
-        return self.nodes / self.busy
 
 
 def problems(count: int) -> list[Problem]:
@@ -72,12 +57,6 @@ def solving(
         options=SolveOptions(problems_in_flight=in_flight, reward_format="lines"),
         **options,
     )
-
-
-def speed(run: Callable[[], Coroutine[Any, Any, Run]]) -> Speed:
-    busy, begun = time.process_time(), time.perf_counter()
-    settled = asyncio.run(run()).statistics.generate.settled
-    return Speed(settled, time.process_time() - busy, time.perf_counter() - begun)
 
 
 def in_process(width: int, in_flight: int) -> Speed:

@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from asyncsearch.strategies.ets_selection import Selection, retain_exactly, retain_greedily, value_of
+from benchmarks.command import run
 from benchmarks.measuring import Report, Spread, ratios
 
 __all__ = ["main"]
@@ -27,11 +28,12 @@ _ROUNDING = 1e-9
 
 
 def main(
-    sizes: Annotated[list[int], typer.Option(help="Candidates of a depth.")] = [16, 64, 128, 256],  # noqa: B006
-    rounds: Annotated[int, typer.Option(help="Selections of each size.")] = 9,
+    sizes: Annotated[list[int], typer.Option(min=1, help="Candidates of a depth.")] = [16, 64, 128, 256],  # noqa: B006
+    rounds: Annotated[int, typer.Option(min=1, help="Selections of each size.")] = 9,
     output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
+    report = Report("ets", output)
     retain_exactly(_selection(min(sizes), Random(0)))  # the first loads the solver
     rows = []
     for size in sizes:
@@ -60,7 +62,7 @@ def main(
             ]
         )
     headings = ["candidates", "exact ms", "greedy ms", "exact/greedy", "same selection", "value lost", "at most"]
-    Report("ets", output).add(f"{rounds} selections of each size", headings, rows)
+    report.add(f"{rounds} selections of each size", headings, rows)
 
 
 def _selection(size: int, random: Random) -> Selection:
@@ -80,4 +82,4 @@ def _selection(size: int, random: Random) -> Selection:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from benchmarks.command import run
 from benchmarks.measuring import Report, Spread
 from runtimes.http import JsonSession
 
@@ -74,12 +75,13 @@ def line_through(sizes: Sequence[float], seconds: Sequence[float]) -> tuple[floa
 
 
 def main(
-    address: Annotated[str, typer.Argument(help="Of a policy server.")],
-    batches: Annotated[list[int], typer.Option(help="Sequences at a time.")] = [1, 2, 4, 8, 16, 32, 64, 128],  # noqa: B006
-    repeats: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 5,
+    address: Annotated[str, typer.Argument(help="Of an SGLang server of a policy: asyncsearch launch policy --cpu.")],
+    batches: Annotated[list[int], typer.Option(min=1, help="Sequences at a time.")] = [1, 2, 4, 8, 16, 32, 64, 128],  # noqa: B006
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements of each, in turn.")] = 5,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
+    report = Report("fit", output)
     prompts = _Prompts()
     lengths = [(1, 16), (1, 64), (1, 200), (4, 100), (8, 200), (16, 200)]
 
@@ -101,7 +103,6 @@ def main(
     step_seconds, sequence_seconds = line_through(batches, [statistics.median(steps[count]) for count in batches])
     tokens = [count * length for count, length in lengths]
     pass_seconds, prefill_seconds = line_through(tokens, [statistics.median(passes[size]) for size in lengths])
-    report = Report("fit", output)
     report.add(
         f"decode step: {step_seconds * 1e3:.2f} ms and {sequence_seconds * 1e3:.4f} ms a sequence",
         ["sequences", "measured, ms", "simulated, ms"],
@@ -136,4 +137,4 @@ def _milliseconds(seconds: Sequence[float]) -> Spread:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,7 @@ from transformers import (
 
 from asyncsearch import Problem, Rebase, SolveOptions, solve_dataset
 from asyncsearch.datasets.arithmetic import bundled_model
+from benchmarks.command import run
 from benchmarks.launched import launched
 from benchmarks.measuring import Report, Spread, alternate, ratios
 from benchmarks.recorded import Recorded
@@ -94,6 +96,13 @@ _PROMPT_CHARACTERS = 200
 _PORT = 31720
 _BLOCKS_ON_CPU = 16
 """Of 256 tokens, of which transformers would otherwise take as many as there is memory for."""
+
+
+class Device(StrEnum):
+    """What computes."""
+
+    CUDA = "cuda"
+    CPU = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,22 +298,22 @@ class Transformers:
 
 
 def main(
-    device: Annotated[str, typer.Option(help="cuda, or cpu for a tiny model.")] = "cuda",
-    searches: Annotated[int, typer.Option(help="Problems.")] = 256,
-    width: Annotated[int, typer.Option(help="Of REBASE.")] = 16,
-    rows: Annotated[int, typer.Option(help="Sequences at a time.")] = 256,
+    device: Annotated[Device, typer.Option(help="cpu is for a tiny model.")] = Device.CUDA,
+    searches: Annotated[int, typer.Option(min=1, help="Problems.")] = 256,
+    width: Annotated[int, typer.Option(min=1, help="Of REBASE.")] = 16,
+    rows: Annotated[int, typer.Option(min=1, help="Sequences at a time.")] = 256,
     cache_gigabytes: Annotated[float, typer.Option(help="Of keys and values that the embedded runtime keeps.")] = 16.0,
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turn.")] = 3,
     sglang: Annotated[
         bool | None, typer.Option(help="Over SGLang too. [default: where it is installed]", show_default=False)
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if device is Device.CUDA and not torch.cuda.is_available():
         typer.echo("there is no GPU here, so that there is nothing to measure; --device cpu runs a tiny model")
         return
-    on_cpu = device == "cpu"
+    on_cpu = device is Device.CPU
     config = _TINY if on_cpu else _LLAMA
     report = Report("gpu", output)
     where = device if on_cpu else torch.cuda.get_device_name(device)
@@ -358,4 +367,4 @@ def measure(report: Report, title: str, arms: dict[str, Callable[[], Speed]], re
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

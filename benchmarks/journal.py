@@ -27,6 +27,7 @@ import typer
 from asyncsearch import Problem, Rebase, SolveOptions, load_problems, solve_dataset
 from asyncsearch.journal import Journal, SearchJournal
 from asyncsearch.scheduler import Cost
+from benchmarks.command import run
 from benchmarks.instant import InstantRuntime
 from benchmarks.makespan import ROOFLINE, read_server, servers
 from benchmarks.measuring import Report, Speed, Spread, alternate, ratios, speed
@@ -161,11 +162,13 @@ def add_journal_alone(report: Report, nodes: int, folder: Path, repeats: int) ->
 
 
 def main(
-    problems: Annotated[int, typer.Option(help="Problems of a run on models that answer at once.")] = 1000,
-    searches: Annotated[int, typer.Option(help="Problems of a run on the simulated server.")] = 48,
-    server: Annotated[Path | None, typer.Option(help="A fit's tables; by default a roofline.")] = None,
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 5,
-    nodes: Annotated[int, typer.Option(help="Nodes whose records are written on their own.")] = 50_000,
+    problems: Annotated[int, typer.Option(min=1, help="Problems of a run on models that answer at once.")] = 1000,
+    searches: Annotated[int, typer.Option(min=1, help="Problems of a run on the simulated server.")] = 48,
+    server: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A fit's tables; by default a roofline.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turn.")] = 5,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes whose records are written on their own.")] = 50_000,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
@@ -183,4 +186,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

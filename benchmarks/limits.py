@@ -23,6 +23,7 @@ import anyio
 import typer
 
 from asyncsearch import Rebase, Run
+from benchmarks.command import run
 from benchmarks.makespan import ROOFLINE, WORLD, problems, solved
 from benchmarks.measuring import Report
 from runtimes.base import Deliver, GenerateRequest, Load, Request, Result, RuntimeFailure
@@ -235,11 +236,11 @@ def _thinned(had: Sequence[tuple[float, int]], points: int = 300) -> list[tuple[
 
 
 def main(
-    rooms: Annotated[list[int], typer.Option(help="Sequences that a server has room for.")] = [40, 100, 250, 600],  # noqa: B006
-    kv_tokens: Annotated[list[int], typer.Option(help="Tokens that a cache holds.")] = [  # noqa: B006
+    rooms: Annotated[list[int], typer.Option(min=1, help="Sequences that there is room for.")] = [40, 100, 250, 600],  # noqa: B006
+    kv_tokens: Annotated[list[int], typer.Option(min=1, help="Tokens that a cache holds.")] = [  # noqa: B006
         *(15_000, 20_000, 30_000, 45_000, 70_000, 100_000, 200_000)
     ],
-    searches: Annotated[int, typer.Option(help="Problems.")] = 300,
+    searches: Annotated[int, typer.Option(min=1, help="Problems.")] = 300,
     plot: Annotated[Path | None, typer.Option(help="Where a picture is drawn, as SVG.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
@@ -252,4 +253,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.datasets.jsonl import load_problems
 from asyncsearch.format import FORMATS
+from benchmarks.command import run
 from benchmarks.measuring import Report, Spread, alternate, ratios
 from runtimes.base import GenerateRequest, GenerateResult, Prefix, Request, Result, RuntimeFailure
 from runtimes.local import LocalRuntime
@@ -66,11 +67,12 @@ def static_speed(prompts: list[str], samples: int, dtype: str) -> float:
 
 
 def main(
-    problems: Annotated[int, typer.Option(help="Problems, each sampled 16 times.")] = 16,
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
+    problems: Annotated[int, typer.Option(min=1, help="Problems, each sampled 16 times.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turn.")] = 3,
     output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
+    report = Report("local", output)
     prompts = [_FORMAT.prompt_for(problem.text) for problem in load_problems("arithmetic", limit=problems)]
     rows = []
     samples = {}
@@ -85,8 +87,8 @@ def main(
         rows.append([dtype, f"{Spread.of(ours):,.0f}", f"{Spread.of(theirs):,.0f}", f"{ratios(ours, theirs):.2f}"])
     title = f"{problems} problems x {_SAMPLES} samples, {torch.get_num_threads()} threads"
     headings = ["type", "embedded runtime, tokens/s", "static batch, tokens/s", "ratio"]
-    Report("local", output).add(title, headings, rows, samples=samples)
+    report.add(title, headings, rows, samples=samples)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -42,6 +42,7 @@ from asyncsearch.context import SearchContext
 from asyncsearch.scheduler import LaneStatistics
 from asyncsearch.solve import OnResult
 from asyncsearch.strategies import Beam, Dvts, Mcts, Speculative, Strategy
+from benchmarks.command import run
 from benchmarks.gates import Barrier, Gated, Semaphore, all_together, by_problem
 from benchmarks.measuring import Report
 from benchmarks.recorded import Recorded
@@ -274,17 +275,25 @@ def over_all(sets: Sequence[range], way: Way) -> Arm:
 
 
 def read_server(path: Path) -> ServerModel:
-    """The parameters that a fit has written to a file."""
-    fitted = orjson.loads(path.read_bytes())["tables"][0]["samples"]
-    return ServerModel(**fitted)
+    """The parameters that a fit has written to a file.
+
+    Raises:
+        BadParameter: it holds none.
+    """
+    try:
+        return ServerModel(**orjson.loads(path.read_bytes())["tables"][0]["samples"])
+    except (orjson.JSONDecodeError, LookupError, TypeError) as error:
+        raise typer.BadParameter(f"{path} is not what 'python -m benchmarks.fit' writes") from error
 
 
 def main(
-    searches: Annotated[list[int], typer.Option(help="Problems at a time.")] = [1, 8, 100, 2000],  # noqa: B006
-    server: Annotated[Path | None, typer.Option(help="A fit's tables; by default a roofline.")] = None,
-    rows: Annotated[int, typer.Option(help="Sequences that a server has room for.")] = 256,
+    searches: Annotated[list[int], typer.Option(min=1, help="Problems at a time.")] = [1, 8, 100, 2000],  # noqa: B006
+    server: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A fit's tables; by default a roofline.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Sequences that a server has room for.")] = 256,
     least: Annotated[
-        int, typer.Option(help="Problems of an arm: small sets differ, and are taken one after the other.")
+        int, typer.Option(min=1, help="Problems of an arm: small sets differ, and are taken one after the other.")
     ] = 80,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
@@ -344,4 +353,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

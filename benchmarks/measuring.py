@@ -114,6 +114,14 @@ class Report:
     machine: dict[str, Any] = field(default_factory=machine)
     tables: list[dict[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        # That it cannot be written is better known before anything is measured.
+        is_new = not self._file.exists()
+        with self._file.open("ab"):
+            pass
+        if is_new:
+            self._file.unlink()
+
     def add(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, samples: Any = None) -> None:
         """Print a table and keep it, with the ``samples`` that it was made of."""
         shown = Table(title=title)
@@ -131,9 +139,13 @@ class Report:
         )
         self._write()
 
+    @property
+    def _file(self) -> Path:
+        file = self.output or RESULTS / f"{self.benchmark}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
     def _write(self) -> None:
-        output = self.output or RESULTS / f"{self.benchmark}.json"
-        output.parent.mkdir(parents=True, exist_ok=True)
         record = {
             "benchmark": self.benchmark,
             "command": " ".join(["python", "-m", f"benchmarks.{self.benchmark}", *sys.argv[1:]]),
@@ -141,7 +153,7 @@ class Report:
             "machine": self.machine,
             "tables": self.tables,
         }
-        output.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        self._file.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _processor() -> str:

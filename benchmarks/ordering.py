@@ -22,6 +22,7 @@ import anyio
 import typer
 
 from asyncsearch import Rebase, Run
+from benchmarks.command import run
 from benchmarks.gates import Gated, Queue, by_problem
 from benchmarks.makespan import ROOFLINE, problems, servers, solved
 from benchmarks.measuring import Report
@@ -104,11 +105,11 @@ def times(key: Key, model: ServerModel, searches: int, width: int, in_flight: in
 
 
 def main(
-    searches: Annotated[int, typer.Option(help="Problems.")] = 300,
-    width: Annotated[int, typer.Option(help="Of REBASE.")] = 16,
-    in_flight: Annotated[list[int], typer.Option(help="Problems at a time.")] = [64, 300],  # noqa: B006
-    rows: Annotated[int, typer.Option(help="Sequences that the server has room for.")] = 256,
-    kv_tokens: Annotated[list[int], typer.Option(help="Tokens that it has room for.")] = [40_000, 380_000],  # noqa: B006
+    searches: Annotated[int, typer.Option(min=1, help="Problems.")] = 300,
+    width: Annotated[int, typer.Option(min=1, help="Of REBASE.")] = 16,
+    in_flight: Annotated[list[int], typer.Option(min=1, help="Problems at a time.")] = [64, 300],  # noqa: B006
+    rows: Annotated[int, typer.Option(min=1, help="Sequences that the server has room for.")] = 256,
+    kv_tokens: Annotated[list[int], typer.Option(min=1, help="Tokens that it has room for.")] = [40_000, 380_000],  # noqa: B006
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print a table for each size of the cache and number of problems at a time."""
@@ -127,4 +128,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -26,6 +26,7 @@ import anyio
 import typer
 
 from asyncsearch import Problem, Rebase, Run, SolveOptions, solve_dataset
+from benchmarks.command import run
 from benchmarks.instant import InstantRuntime
 from benchmarks.measuring import Report, Speed, Spread, alternate, ratios, speed
 from runtimes.base import Deliver, GenerateRequest, Runtime, ScoreRequest
@@ -148,10 +149,10 @@ async def bytes_per_finished_problem(count: int) -> float:
 
 
 def main(
-    in_flight: Annotated[list[int], typer.Option(help="Problems at a time.")] = [100, 1000, 10_000],  # noqa: B006
-    widths: Annotated[list[int], typer.Option(help="Of REBASE.")] = [16, 64],  # noqa: B006
-    repeats: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 3,
-    finished: Annotated[int, typer.Option(help="Problems of a run, to see what finished ones leave.")] = 6000,
+    in_flight: Annotated[list[int], typer.Option(min=1, help="Problems at a time.")] = [100, 1000, 10_000],  # noqa: B006
+    widths: Annotated[list[int], typer.Option(min=1, help="Of REBASE.")] = [16, 64],  # noqa: B006
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements of each, in turn.")] = 3,
+    finished: Annotated[int, typer.Option(min=202, help="Problems of a run, to see what finished ones leave.")] = 6000,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
@@ -221,4 +222,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

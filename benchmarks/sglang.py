@@ -41,6 +41,7 @@ from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.format import FORMATS
 from asyncsearch.rewards import REWARD_FORMATS
 from asyncsearch.strategies import Beam
+from benchmarks.command import run
 from benchmarks.launched import launched
 from benchmarks.measuring import Report, Spread, alternate, ratios
 from benchmarks.recorded import Recorded
@@ -379,14 +380,18 @@ def main(
         typer.Argument(help="Of a policy and a reward model that are there, with plain chats and --enable-metrics."),
     ] = None,
     search: Annotated[list[Search], typer.Option(help="What is measured.")] = [Search.REBASE, Search.BEAM],  # noqa: B006
-    problems: Annotated[int, typer.Option(help="Problems of a run.")] = 160,
-    width: Annotated[int, typer.Option(help="Of REBASE and of beam search, a multiple of four.")] = 16,
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 3,
-    port: Annotated[int, typer.Option(help="Of the policy; the reward model's is the next.")] = 31700,
+    problems: Annotated[int, typer.Option(min=1, help="Problems of a run.")] = 160,
+    width: Annotated[int, typer.Option(min=1, help="Of REBASE and of beam search, a multiple of four.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turn.")] = 3,
+    port: Annotated[int, typer.Option(min=1, help="Of the policy; the reward model's is the next.")] = 31700,
     output: Annotated[Path | None, typer.Option(help="Where the tables are written as JSON.")] = None,
 ) -> None:
     """Print the tables."""
     warnings.simplefilter("ignore", DeprecationWarning)  # its_hub warns of its own calls
+    if running and len(running) != 2:
+        raise typer.BadParameter("a policy's address and a reward model's")
+    if width % _BEAMS:
+        raise typer.BadParameter(f"--width {width} is no multiple of {_BEAMS}")
     chosen = load_problems("arithmetic", limit=problems)
     report = Report("sglang", output)
     with servers(port, running or ()) as pair:
@@ -405,4 +410,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from benchmarks.command import run
 from benchmarks.measuring import Report, Spread, ratios
 from runtimes.base import GenerateRequest, Prefix
 from runtimes.http import JsonSession
@@ -75,20 +76,22 @@ async def _leave(
 
 
 def main(
-    address: Annotated[str, typer.Argument(help="Of an SGLang server of the bundled policy.")],
-    requests: Annotated[int, typer.Option(help="Requests at once.")] = 16,
-    repeats: Annotated[int, typer.Option(help="Times that they are left, each way.")] = 7,
+    address: Annotated[
+        str, typer.Argument(help="Of an SGLang server of the bundled policy: asyncsearch launch policy --cpu.")
+    ],
+    requests: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that they are left, each way.")] = 7,
     output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
+    report = Report("sglang_abort", output)
     found = anyio.run(measure, address, requests, repeats)
     first = found["abort requests"]
     rows = [[name, f"{Spread.of(seconds):.3f}", f"{ratios(seconds, first):.1f}"] for name, seconds in found.items()]
-    report = Report("sglang_abort", output)
     report.add(
         f"{requests} requests left", ["how", "s until the server has none", "against aborts"], rows, samples=found
     )
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

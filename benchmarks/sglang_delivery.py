@@ -23,6 +23,7 @@ import typer
 
 from asyncsearch.datasets.jsonl import load_problems
 from asyncsearch.format import FORMATS
+from benchmarks.command import run
 from benchmarks.measuring import Report, ratios
 
 __all__ = ["main"]
@@ -145,9 +146,11 @@ async def measure(address: str, sequences: int, repeats: int, report: Report) ->
 
 
 def main(
-    address: Annotated[str, typer.Argument(help="Of an SGLang server of the bundled policy.")],
-    sequences: Annotated[int, typer.Option(help="Requests at once.")] = 64,
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn.")] = 7,
+    address: Annotated[
+        str, typer.Argument(help="Of an SGLang server of the bundled policy: asyncsearch launch policy --cpu.")
+    ],
+    sequences: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, in turn.")] = 7,
     output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
 ) -> None:
     """Print the table."""
@@ -155,4 +158,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

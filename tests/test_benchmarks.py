@@ -72,6 +72,38 @@ def test_the_readme_has_the_latest_tables() -> None:
     assert filled(README.read_text(encoding="utf-8")) == README.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["makespan", "--searches", "0"], "--searches"),
+        (["makespan", "--server", "nowhere.json"], "nowhere.json"),
+        (["makespan", "--server", "pyproject.toml"], "benchmarks.fit"),
+        (["overhead", "--finished", "200"], "--finished"),
+        (["ordering", "--output", "benchmarks"], "benchmarks"),
+        (["fit", "http://127.0.0.1:9"], "cannot be reached"),
+        (["sglang_delivery", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["sglang", "http://127.0.0.1:9"], "reward"),
+        (["sglang", "--width", "6"], "multiple"),
+        (["gpu", "--device", "tpu"], "--device"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_is_said_before_anything_is_measured(arguments: list[str], said: str, output: Path) -> None:
+    name, *others = arguments
+    rest = [] if "--output" in others else ["--output", str(output)]
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *others, *rest],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
 def test_local(output: Path) -> None:
     found = run("local", output, "--problems", "1", "--repeats", "1")
     assert found.columns(0, "type") == ["float32", "float64"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import typer
 
 from asyncsearch import AsyncSearchError
+from asyncsearch.errors import first_cause
 from runtimes.base import RuntimeFailure
 
 __all__ = ["run"]
+
+_MISTAKES = (AsyncSearchError, RuntimeFailure, OSError, aiohttp.ClientError)
+"""What somebody can mend who has started it."""
 
 
 def run(main: Callable[..., Any]) -> None:
@@ -23,18 +27,11 @@ def run(main: Callable[..., Any]) -> None:
         SystemExit: when it is done, or it cannot go on.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    reason = ""
     try:
         typer.run(main)
-    except* (AsyncSearchError, RuntimeFailure, OSError, aiohttp.ClientError) as group:
-        reason = str(next(_leaves(group)))
-    typer.echo(f"error: {reason}", err=True)
-    sys.exit(2)
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
+    except (*_MISTAKES, BaseExceptionGroup) as error:
+        cause = first_cause(error)
+        if not isinstance(cause, _MISTAKES):
+            raise
+        typer.echo(f"error: {cause}", err=True)
+        raise SystemExit(2) from None

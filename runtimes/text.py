@@ -27,7 +27,7 @@ class TextCodec:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._plain = _plain_backend(tokenizer)
-        self._decodes_plainly = self._plain is not None and not tokenizer.clean_up_tokenization_spaces
+        self._plain_decoder = None if tokenizer.clean_up_tokenization_spaces else self._plain
         self._anchor = tuple(tokenizer.encode(_ANCHOR, add_special_tokens=False))
         self._anchor_text = str(self._tokenizer.decode(list(self._anchor)))
         # A step is encoded when it is cut, when its prefix is made, and when that is sent: soon after each other.
@@ -67,8 +67,8 @@ class TextCodec:
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens that continue a text; special tokens have none."""
         anchored = [*self._anchor, *tokens]
-        if self._decodes_plainly and self._plain is not None:
-            text = self._plain.decode(anchored, skip_special_tokens=True)
+        if self._plain_decoder is not None:
+            text = self._plain_decoder.decode(anchored, skip_special_tokens=True)
         else:
             text = str(self._tokenizer.decode(anchored, skip_special_tokens=True))
         return text.removeprefix(self._anchor_text)

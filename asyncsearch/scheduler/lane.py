@@ -374,13 +374,13 @@ class Lane(Generic[RequestT, ResultT]):
     async def _adjust_limit(self) -> None:
         # Of what was sent so lately some may wait, where there is room for all, for what is being decoded.
         lately = self._loop.time() - _STEPS_UNTIL_BEGUN * self._limit.seconds_per_token
-        load, failed = await self._ask_load()
-        if failed and self._has_said_load:
+        try:
+            load = await self._ask_load()
+        except RetryableError:
             self._limit.begin_window(self._loop.time())
         else:
             waiting: float | None = None
             if load is not None:
-                self._has_said_load = True
                 new = sum(pending.since >= lately for pending in self._in_flight.values())
                 waiting = max(load.waiting - new, 0) / max(load.running + load.waiting, 1)
             held_back = self._counters.queued > self._unwanted_queued
@@ -388,18 +388,23 @@ class Lane(Generic[RequestT, ResultT]):
         self._adjusting = False
         self._wake.set()
 
-    async def _ask_load(self) -> tuple[Load | None, bool]:
-        """How busy the runtime is, None where it does not say; and whether it may say so another time."""
+    async def _ask_load(self) -> Load | None:
+        """How busy the runtime is, None where it does not say.
+
+        Raises:
+            RetryableError: it has said so before, but does not this time.
+        """
         if self._load is None:
-            return None, False
+            return None
         try:
-            with anyio.move_on_after(_LOAD_SECONDS):
-                return await self._load(), False
-        except RuntimeGone:
-            return None, False
-        except RuntimeFailure:
-            pass
-        return None, True
+            with anyio.fail_after(_LOAD_SECONDS):
+                load = await self._load()
+        except (RuntimeFailure, TimeoutError) as error:
+            if self._has_said_load and not isinstance(error, RuntimeGone):
+                raise RetryableError("the runtime does not say how busy it is") from error
+            return None
+        self._has_said_load = load is not None
+        return load
 
     async def _send_batch(self, batch: Sequence[Pending[RequestT, ResultT]]) -> None:
         failure: RuntimeFailure | None = None

@@ -35,7 +35,7 @@ class ProblemResult:
     ``answer`` is the vote's, None if no candidate has one; ``correct`` compares it with ``reference`` and is
     None where there is no reference. ``error`` is None unless the problem failed. ``seconds`` is the time
     from its first request to its grading, shared with whatever else ran beside it, and ``run_seconds`` how long the
-    run had taken by then, over all its sessions.
+    run had taken by then, over all its sessions. ``level`` and ``subject`` are the problem's.
     """
 
     id: str
@@ -48,6 +48,8 @@ class ProblemResult:
     error: str | None = None
     seconds: float = 0.0
     run_seconds: float = 0.0
+    level: str | None = None
+    subject: str | None = None
 
     def without_times(self) -> ProblemResult:
         """The same but for seconds, which no two runs share."""

@@ -106,6 +106,8 @@ class ProblemSearch:
             accounts=accounts,
             error=error,
             seconds=round(anyio.current_time() - started, 3),
+            level=problem.level,
+            subject=problem.subject,
         )
 
     async def _elect(self, candidates: Sequence[Candidate], strategy: Strategy) -> str | None:

@@ -87,7 +87,18 @@ seconds = counts.map(lambda hundredths: hundredths / 100)
 scores = st.floats(0, 1) | st.integers(0, 10**7).map(lambda number: round(number / 10**7, 7))
 costs = st.builds(Cost, usage=usages, failed=wasted, aborted=wasted, queue_seconds=seconds, runtime_seconds=seconds)
 records = st.one_of(
-    st.builds(Began, counts, st.text(), st.text(), st.none() | st.text()),
+    st.builds(
+        Began,
+        counts,
+        st.builds(
+            Problem,
+            id=st.text(),
+            text=st.text(),
+            answer=st.none() | st.text(),
+            level=st.none() | st.text(min_size=1),
+            subject=st.none() | st.text(min_size=1),
+        ),
+    ),
     st.builds(
         Generated,
         counts,

@@ -191,7 +191,7 @@ class Journal:
         if number is None:
             number = self._numbers[problem.id] = self._count
             self._count += 1
-            self._add(began_row(number, problem.id, problem.text, problem.answer))
+            self._add(began_row(number, problem))
         search = self._searches.pop(number, None)
         return SearchJournal(number, {} if search is None else search.nodes, self._add)
 

@@ -183,8 +183,7 @@ def collect(records: Iterable[Record], *, unwanted: Collection[str] = ()) -> dic
     searches: dict[int, SearchRecords] = {}
     for record in records:
         if isinstance(record, Began):
-            problem = Problem(id=record.problem, text=record.text, answer=record.answer)
-            searches[record.search] = SearchRecords(problem)
+            searches[record.search] = SearchRecords(record.problem)
             continue
         search = searches[record.search]
         match record:
@@ -208,7 +207,7 @@ def journaled_problems(path: Path) -> Iterator[Problem]:
     with open_journal(path) as reader:
         for record in reader:
             if isinstance(record, Began):
-                yield Problem(id=record.problem, text=record.text, answer=record.answer)
+                yield record.problem
 
 
 def read_journal(path: Path) -> Iterator[tuple[Problem, Nodes]]:
@@ -254,7 +253,7 @@ def verify_journal(path: Path) -> JournalContents:
         for record in reader:
             match record:
                 case Began():
-                    ids[record.search] = record.problem
+                    ids[record.search] = record.problem.id
                 case Generated():
                     contents.generated += 1
                 case Scored():

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import ormsgpack
 
 from asyncsearch.journal.compression import COMPRESSIONS
+from asyncsearch.problem import Problem
 from asyncsearch.scheduler.cost import Cost
 from runtimes.base import FinishReason, Usage
 
@@ -53,6 +54,9 @@ _SCORED, _FAILED, _ABANDONED, _BEGAN, _ENDED, _RETRIED = range(2 * len(_FINISHES
 _COST_FIELDS = 5
 """Of a cost without waste."""
 
+_UNSORTED = 3
+"""Values of a problem without a level or subject."""
+
 _SCORE_UNITS = 10_000_000
 
 
@@ -64,12 +68,10 @@ class Header(NamedTuple):
 
 
 class Began(NamedTuple):
-    """The search for a problem began; its records name it by ``search``. ``answer`` is the reference."""
+    """The search for a problem began; its records name it by ``search``."""
 
     search: int
-    problem: str
-    text: str
-    answer: str | None
+    problem: Problem
 
 
 class Generated(NamedTuple):
@@ -167,9 +169,10 @@ def unpack(payload: bytes) -> list[Record]:
         raise ValueError(f"not a record: {error}") from error
 
 
-def began_row(search: int, problem: str, text: str, answer: str | None) -> Row:
+def began_row(search: int, problem: Problem) -> Row:
     """Of `Began`."""
-    return (_BEGAN, search, problem, text, answer)
+    row = (_BEGAN, search, problem.id, problem.text, problem.answer)
+    return (*row, problem.level, problem.subject) if problem.level or problem.subject else row
 
 
 def generated_row(
@@ -238,8 +241,8 @@ def _from_row(kind: int, search: int, *values: Any) -> Record:
         path, *cost = values
         return Abandoned(search, tuple(path), _cost_from_values(*cost))
     if kind == _BEGAN:
-        problem, text, answer = values
-        return Began(search, problem, text, answer)
+        id, text, answer, level, subject = values if len(values) > _UNSORTED else (*values, None, None)
+        return Began(search, Problem(id=id, text=text, answer=answer, level=level, subject=subject))
     if kind == _ENDED and not values:
         return Ended(search)
     if kind == _RETRIED and not values:

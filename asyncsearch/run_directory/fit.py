@@ -117,7 +117,9 @@ def _dataset_difference(path: Path, count: int, problems: Sequence[Problem]) -> 
         if now is None:
             return f"the dataset has no problem {problem.id!r} any more"
         if now != problem:
-            what = "text" if now.text != problem.text else "answer"
+            what = next(
+                name for name in ("text", "answer", "level", "subject") if getattr(now, name) != getattr(problem, name)
+            )
             return f"the {what} of the problem {problem.id!r} is not the one that it had"
     return f"the dataset was {count} other problems, or in another order"
 

@@ -156,7 +156,7 @@ def _grow(
     """Search once, in company; nothing may be left behind, and nothing raised."""
     journal = SearchJournal()
     if rows is not None:
-        searches = collect(unpack(pack([began_row(0, "p0", "", None), *(known or [])])))
+        searches = collect(unpack(pack([began_row(0, Problem(id="p0", text="")), *(known or [])])))
         journal = SearchJournal(0, searches[0].nodes, rows.append)
 
     async def main() -> _Grown:

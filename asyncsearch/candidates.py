@@ -9,15 +9,18 @@ from asyncsearch.tree import Node, NodeState, Tree
 __all__ = ["candidate_of", "candidates_of"]
 
 
-def candidate_of(leaf: Node, grader: Grader) -> Candidate | None:
-    """What a leaf gives, with the answer that ``grader`` finds in it; None where it failed, or does not vote."""
+def candidate_of(leaf: Node, grader: Grader, *, marker: str | None = None) -> Candidate | None:
+    """What a leaf gives, with the answer that ``grader`` finds in it; None where it failed, or does not vote.
+
+    ``marker`` is what answers stand behind.
+    """
     if leaf.state is NodeState.FAILED or leaf.multiplicity == 0:
         return None
     text = leaf.solution()
     truncated = leaf.state is NodeState.TRUNCATED
     return Candidate(
         text=text,
-        answer=None if truncated else grader.extract(text),
+        answer=None if truncated else grader.extract(text, marker=marker),
         truncated=truncated,
         tokens=leaf.path_tokens,
         step_scores=leaf.solution_scores(),
@@ -25,7 +28,7 @@ def candidate_of(leaf: Node, grader: Grader) -> Candidate | None:
     )
 
 
-def candidates_of(tree: Tree, grader: Grader) -> tuple[Candidate, ...]:
+def candidates_of(tree: Tree, grader: Grader, *, marker: str | None = None) -> tuple[Candidate, ...]:
     """All candidates, in the order of the tree."""
-    found = (candidate_of(leaf, grader) for leaf in tree.leaves())
+    found = (candidate_of(leaf, grader, marker=marker) for leaf in tree.leaves())
     return tuple(candidate for candidate in found if candidate is not None)

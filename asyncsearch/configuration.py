@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from asyncsearch.datasets.record import check_fields
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.files import write_whole_file
+from asyncsearch.format import Format, format_from
 from asyncsearch.options import SolveOptions
 from asyncsearch.plugins import suggestion
 from asyncsearch.strategies.registry import known_parameters
@@ -36,16 +38,18 @@ class Configuration:
     """What a file says; None and empty where it says nothing.
 
     ``parameters`` are the strategy's, or shared by several ``strategies``: each of these is a mapping with its name
-    under ``strategy`` and parameters of its own. ``notes`` name the keys that have no meaning here, one line each.
+    under ``strategy`` and parameters of its own. ``fields`` are what `load_problems` takes; a ``format`` is a name, a
+    file, or what a file of one says. ``notes`` name the keys that have no meaning here, one line each.
     """
 
     dataset: str | None = None
+    fields: dict[str, str] | None = None
     strategy: str | None = None
     strategies: tuple[dict[str, Any], ...] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     policy: str | None = None
     reward: str | None = None
-    format: str | None = None
+    format: str | dict[str, Any] | None = None
     reward_format: str | None = None
     vote: str | None = None
     aggregation: str | None = None
@@ -68,7 +72,10 @@ class Configuration:
 
     def options(self) -> dict[str, Any]:
         """What it says of a run's `SolveOptions`, by their names."""
-        return {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        said = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        if isinstance(self.format, dict):
+            said["format"] = _inline_format(self.format)
+        return said
 
     @property
     def named_strategies(self) -> tuple[dict[str, Any], ...]:
@@ -159,9 +166,18 @@ def _interpret(content: dict[str, Any]) -> Configuration:
     return Configuration(**values, parameters=parameters, notes=tuple(notes))
 
 
+def _inline_format(content: dict[str, Any]) -> Format:
+    return format_from(content, name=str(content.get("name", "in the configuration")))
+
+
 def _checked(key: str, value: Any) -> Any:
     if key == "strategies":
         return _checked_strategies(value)
+    if key == "fields":
+        return _checked_fields(value)
+    if key == "format" and isinstance(value, dict):
+        _inline_format(value)
+        return value
     wanted: type | tuple[type, ...] = str
     kind = "a text"
     if key in ("seed", "limit"):
@@ -172,6 +188,13 @@ def _checked(key: str, value: Any) -> Any:
         raise ConfigurationError(f"{key} must be {kind}, not {value!r}")
     if key == "limit" and isinstance(value, int) and value < 1:
         raise ConfigurationError(f"limit must be at least 1, not {value}")
+    return value
+
+
+def _checked_fields(value: Any) -> dict[str, str]:
+    if not (isinstance(value, dict) and all(isinstance(name, str) for name in value.values())):
+        raise ConfigurationError("fields must be a mapping, as of 'answer' to the name that the dataset has for it")
+    check_fields(value)
     return value
 
 

@@ -22,7 +22,6 @@ from asyncsearch.seeds import DrawSeeds
 from asyncsearch.speculation import Foresee, Speculation
 from asyncsearch.step_scores import StepScores
 from asyncsearch.tree import GREEDY, Node, NodeState, Tree
-from runtimes.base import Prefix
 
 __all__ = ["Electorate", "SearchContext", "Watcher"]
 
@@ -89,7 +88,7 @@ class SearchContext:
             parent=None,
             draw=0,
             depth=0,
-            prefix=Prefix(format.prompt_for(problem.text)),
+            prefix=format.opening_for(problem.text),
             reward_prefix=None if scores is None else scores.opening,
         )
         self.tree = Tree(self.root)

@@ -30,18 +30,19 @@ async def gather_voters(candidates: Sequence[Candidate], grader: Grader) -> list
 class Leaves:
     """Leaves as ballots, before the search has ended.
 
-    ``vote`` is what they will be put to.
+    ``vote`` is what they will be put to, ``marker`` what their answers stand behind.
     """
 
-    def __init__(self, grader: Grader, *, vote: str, aggregation: str) -> None:
+    def __init__(self, grader: Grader, *, vote: str, aggregation: str, marker: str | None = None) -> None:
         self.vote = vote
+        self._marker = marker
         self._aggregation = aggregation
         self._grader = grader
         self._groups = AnswerGroups(grader)
 
     async def ballot(self, leaf: Node) -> Ballot | None:
         """The ballot of a leaf, None where it has no answer."""
-        candidate = candidate_of(leaf, self._grader)
+        candidate = candidate_of(leaf, self._grader, marker=self._marker)
         if candidate is None or candidate.answer is None:
             return None
         group = await self._groups.number_of(candidate.answer)

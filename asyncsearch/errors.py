@@ -36,6 +36,7 @@ __all__ = [
     "UserError",
     "first_cause",
     "printable",
+    "shown",
 ]
 
 
@@ -108,3 +109,12 @@ def first_cause(error: BaseException, *kinds: type[BaseException]) -> BaseExcept
 def printable(text: str) -> str:
     """Text that can be written down: what is no character is shown by its number."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+_MOST_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: what is long is cut off."""
+    words = repr(value)
+    return words if len(words) <= _MOST_SHOWN else f"{words[:_MOST_SHOWN]}..."

@@ -27,7 +27,7 @@ class SolveOptions:
         seed: of the whole run; every draw has its own, derived from it.
         vote: how candidates become an answer; ``"auto"`` is weighted where the strategy scores, else majority.
         aggregation: how a solution's step scores become one.
-        format: the policy's convention of prompts and steps, or its name.
+        format: the policy's convention of prompts and steps, its name, or a YAML file of it.
         reward_format: the name of the reward model's, ``"auto"`` to recognise it.
         problems_in_flight: trees grown at the same time; None for enough to keep the policy busy.
         policy_limit: generate requests in flight; None for what the runtime finds useful.
@@ -66,8 +66,7 @@ class SolveOptions:
             raise ConfigurationError(f"unknown aggregation {self.aggregation!r}; known are {', '.join(AGGREGATIONS)}")
         if self.vote not in ("auto", *VOTES):
             raise ConfigurationError(f"unknown vote {self.vote!r}; known are auto, {', '.join(VOTES)}")
-        if isinstance(self.format, str):
-            format_named(self.format)
+        self.chosen_format()
         if self.reward_format != "auto":
             reward_format_named(self.reward_format)
         if not 0 <= self.seed <= _LARGEST_SEED:
@@ -84,6 +83,14 @@ class SolveOptions:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigurationError(f"{name} must be at least 0, not {value}")
+
+    def chosen_format(self) -> Format:
+        """The policy's format itself.
+
+        Raises:
+            ConfigurationError: it is a file that cannot be read any more.
+        """
+        return self.format if isinstance(self.format, Format) else format_named(self.format)
 
     def make_grader(self) -> Grader:
         """The grader of such a run, still to be opened.

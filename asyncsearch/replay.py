@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from asyncsearch.accounting import Accounts
+from asyncsearch.answers.grader import Grader
 from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError
 from asyncsearch.evaluation import Accuracy
-from asyncsearch.format import Format
+from asyncsearch.format import format_from
 from asyncsearch.journal import SearchJournal, read_journal
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import ProblemResult
@@ -22,7 +23,7 @@ from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies import Strategy, make_strategy
 from runtimes.base import ModelSize
 
-__all__ = ["Replay", "replay", "replay_anytime"]
+__all__ = ["Replay", "recorded_options", "recorded_search", "replay", "replay_anytime"]
 
 
 _DRAWING = ("temperature", "top_p", "max_tokens", "max_step_tokens")
@@ -85,12 +86,10 @@ async def replay(
     config = read_config(run)
     chosen = strategy if isinstance(strategy, Strategy) else _strategy_of(config, strategy, parameters or {})
     _require_drawn_alike(run, config, chosen)
-    options = SolveOptions(
-        seed=config["seed"],
+    options = replace(
+        recorded_options(config),
         vote=vote or (config["vote"] if chosen.scored == config["parameters"]["scored"] else "auto"),
         aggregation=aggregation or config["aggregation"],
-        grader=config["grader"],
-        grading_seconds=config["grading_seconds"],
     )
     varied = (chosen.full_name, as_recorded(chosen.to_parameters())) != (config["strategy"], config["parameters"])
     if (options.vote_for(chosen), options.aggregation) != (config["vote"], config["aggregation"]):
@@ -99,14 +98,7 @@ async def replay(
     results: list[ProblemResult] = []
     unfinished: list[str] = []
     async with options.make_grader() as grader:
-        search = ProblemSearch(
-            options=options,
-            format=Format(**config["format"]),
-            reward_format=None if config["reward_format"] is None else reward_format_named(config["reward_format"]),
-            grader=grader,
-            scheduler=Scheduler(),  # there is nobody to be asked
-            **{f"{role}_size": _size(config[f"{role}_size"]) for role in ("policy", "reward")},
-        )
+        search = recorded_search(config, options, grader)
         for order, (problem, known) in enumerate(read_journal(run / JOURNAL_FILE)):
             try:
                 journal = SearchJournal(order, known, is_same_search=not varied)
@@ -132,6 +124,29 @@ async def replay(
             *(result.id for result in results if _differs(result, written.get(result.id), vote, aggregation)),
             *missing,
         ),
+    )
+
+
+def recorded_options(config: Mapping[str, Any]) -> SolveOptions:
+    """What a run depended on beside problems, strategy and models, as far as a replay does too."""
+    return SolveOptions(
+        seed=config["seed"],
+        vote=config["vote"],
+        aggregation=config["aggregation"],
+        grader=config["grader"],
+        grading_seconds=config["grading_seconds"],
+    )
+
+
+def recorded_search(config: Mapping[str, Any], options: SolveOptions, grader: Grader) -> ProblemSearch:
+    """Searches as those of a run were, but with no model: they come as far as its journal does."""
+    return ProblemSearch(
+        options=options,
+        format=format_from(config["format"], name="recorded"),
+        reward_format=None if config["reward_format"] is None else reward_format_named(config["reward_format"]),
+        grader=grader,
+        scheduler=Scheduler(),  # there is nobody to be asked
+        **{f"{role}_size": _size(config[f"{role}_size"]) for role in ("policy", "reward")},
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from asyncsearch.accounting import Accounts
 from asyncsearch.errors import TooManyFailures
-from asyncsearch.format import Format, format_named
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import RewardFormat
@@ -135,7 +134,6 @@ def run_names(strategies: Sequence[Strategy]) -> list[str]:
 
 def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:
     """What is recorded of a run: all that its results depend on, but for problems and models."""
-    format = options.format if isinstance(options.format, Format) else format_named(options.format)
     return {
         "asyncsearch": version("asyncsearch"),
         "strategy": strategy.full_name,
@@ -145,7 +143,7 @@ def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:
         "aggregation": options.aggregation,
         "grader": options.grader,
         "grading_seconds": options.grading_seconds,
-        "format": asdict(format),
+        "format": options.chosen_format().to_mapping(),
     }
 
 
@@ -153,12 +151,17 @@ def model_config(
     models: Mapping[str, Capabilities | None],
     sizes: Mapping[str, ModelSize | None],
     *,
+    chat_prompt: str | None,
     reward_format: RewardFormat | None,
 ) -> dict[str, Any]:
-    """The same of the models: policy and reward model, None where the strategy does without, and their ``sizes``."""
+    """The same of the models: policy and reward model, None where the strategy does without, and their ``sizes``.
+
+    ``chat_prompt`` is the prompt's template with the policy's chat template around it, where that is used.
+    """
     policy = models["policy"]
     assert policy is not None
     config: dict[str, Any] = {
+        "chat_prompt": chat_prompt,
         "reward_format": None if reward_format is None else reward_format.name,
         "seeds_honoured": policy.honours_seeds,
     }

@@ -61,17 +61,7 @@ class ProblemSearch:
             GradingError: answers cannot be compared at all. Any other error is recorded with the result.
         """
         started = anyio.current_time()
-        context = SearchContext(
-            problem,
-            strategy,
-            scheduler=self.scheduler,
-            format=self.format,
-            reward_format=self.reward_format,
-            seed=self.options.seed,
-            order=order,
-            journal=journal,
-            electorate=Leaves(self.grader, vote=self.options.vote_for(strategy), aggregation=self.options.aggregation),
-        )
+        context = self.context_for(problem, strategy, order=order, journal=journal)
         if on_tree is not None:
             on_tree(context.tree)
         error = None if problem.text.strip() else "the problem is empty"
@@ -84,7 +74,7 @@ class ProblemSearch:
         answer: str | None = None
         correct = None if problem.answer is None else False
         try:
-            candidates = candidates_of(context.tree, self.grader)
+            candidates = candidates_of(context.tree, self.grader, marker=self.format.answer_marker)
             if error is None and not candidates:
                 failures = (node.error for node in context.tree.leaves() if node.error)
                 error = next(failures, "the search ended without a candidate")
@@ -108,6 +98,27 @@ class ProblemSearch:
             seconds=round(anyio.current_time() - started, 3),
             level=problem.level,
             subject=problem.subject,
+        )
+
+    def context_for(
+        self, problem: Problem, strategy: Strategy, *, order: int, journal: SearchJournal | None = None
+    ) -> SearchContext:
+        """An empty tree for a strategy to grow; ``order`` and ``journal`` as of `solve`."""
+        return SearchContext(
+            problem,
+            strategy,
+            scheduler=self.scheduler,
+            format=self.format,
+            reward_format=self.reward_format,
+            seed=self.options.seed,
+            order=order,
+            journal=journal,
+            electorate=Leaves(
+                self.grader,
+                vote=self.options.vote_for(strategy),
+                aggregation=self.options.aggregation,
+                marker=self.format.answer_marker,
+            ),
         )
 
     async def _elect(self, candidates: Sequence[Candidate], strategy: Strategy) -> str | None:

@@ -13,7 +13,7 @@ import anyio
 from asyncsearch.admission import Admission, Place
 from asyncsearch.collector import collector_spared
 from asyncsearch.errors import ConfigurationError, DatasetError, ModelGone, StorageError, first_cause
-from asyncsearch.format import Format, format_named
+from asyncsearch.format import in_chat
 from asyncsearch.models import open_runtime, size_of
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
@@ -21,15 +21,19 @@ from asyncsearch.results import ProblemResult
 from asyncsearch.rewards import RewardFormat, recognise_reward_format
 from asyncsearch.run import Run, RunTally, model_config, run_paths, search_config
 from asyncsearch.run_directory import Resumption, RunDirectory, open_run_directory, require_fit
-from asyncsearch.scheduler import open_scheduler
+from asyncsearch.scheduler import Scheduler, SchedulerStatistics, open_scheduler
 from asyncsearch.search import ProblemSearch
 from asyncsearch.strategies.base import Strategy
 from runtimes.base import Runtime
 
-__all__ = ["OnResult", "OnStart", "solve", "solve_dataset"]
+__all__ = ["OnResult", "OnStart", "OnStatistics", "solve", "solve_dataset"]
 
 OnResult = Callable[[Strategy, ProblemResult], None]
 OnStart = Callable[[Strategy, RunDirectory], None]
+OnStatistics = Callable[[SchedulerStatistics], None]
+
+_STATISTICS_SECONDS = 0.5
+"""Between two times that they are told."""
 
 
 @overload
@@ -44,6 +48,7 @@ async def solve_dataset(
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
     on_start: OnStart | None = None,
+    on_statistics: OnStatistics | None = None,
 ) -> Run: ...
 
 
@@ -59,6 +64,7 @@ async def solve_dataset(
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
     on_start: OnStart | None = None,
+    on_statistics: OnStatistics | None = None,
 ) -> list[Run]: ...
 
 
@@ -73,6 +79,7 @@ async def solve_dataset(
     options: SolveOptions = SolveOptions(),
     on_result: OnResult | None = None,
     on_start: OnStart | None = None,
+    on_statistics: OnStatistics | None = None,
 ) -> Run | list[Run]:
     """Solve every problem with one strategy, or with several that share the models and their batches.
 
@@ -88,6 +95,7 @@ async def solve_dataset(
         options: seed, vote and the like.
         on_result: called with each result as soon as it is there.
         on_start: called when a strategy's run directory has been opened, before anything is solved.
+        on_statistics: called twice a second while problems are being solved, with what has been done for them by then.
 
     Returns:
         The run, or a list of runs in the order of the strategies.
@@ -110,7 +118,9 @@ async def solve_dataset(
         if path is not None:  # before the models, which take their time
             require_fit(path, search_config(one, options), chosen, resumption=resumption)
     try:
-        runs = await _solve_all(chosen, strategies, policy, reward, paths, resumption, options, on_result, on_start)
+        runs = await _solve_all(
+            chosen, strategies, policy, reward, paths, resumption, options, on_result, on_start, on_statistics
+        )
     except BaseExceptionGroup as group:
         # A model is gone for all when anything else has ended the scheduler, which is then what went wrong.
         _, others = group.split(ModelGone)
@@ -141,6 +151,7 @@ async def _solve_all(
     options: SolveOptions,
     on_result: OnResult | None,
     on_start: OnStart | None,
+    on_statistics: OnStatistics | None,
 ) -> list[Run]:
     if reward is None and (scored := [one.name for one in strategies if one.scored]):
         raise ConfigurationError(f"{scored[0]} scores its steps and needs a reward model; give one, or scored=False")
@@ -149,7 +160,8 @@ async def _solve_all(
         reward_runtime = None if reward is None else await stack.enter_async_context(open_runtime(reward))
         if policy_runtime.capabilities.reward_format is not None:
             raise ConfigurationError(f"{policy_runtime.capabilities.model} is a reward model, and no policy")
-        format = options.format if isinstance(options.format, Format) else format_named(options.format)
+        said_format = options.chosen_format()
+        format = in_chat(said_format, policy_runtime)
         reward_format: RewardFormat | None = None
         if reward_runtime is not None:
             reward_format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
@@ -182,6 +194,7 @@ async def _solve_all(
             config = search_config(one, options) | model_config(
                 models if one.scored else {**models, "reward": None},
                 sizes,
+                chat_prompt=format.prompt if said_format.chat else None,
                 reward_format=reward_format if one.scored else None,
             )
             directory: RunDirectory | None = None
@@ -231,16 +244,24 @@ async def _solve_all(
             tally.require_few_failures(options.max_failures, len(problems))
             admission.leave(place)
 
-        async with anyio.create_task_group() as syncing:
+        async with anyio.create_task_group() as meanwhile:
             for tally in tallies:
                 if tally.directory is not None:
-                    syncing.start_soon(tally.directory.keep_synced)
+                    meanwhile.start_soon(tally.directory.keep_synced)
+            if on_statistics is not None:
+                meanwhile.start_soon(_keep_telling, scheduler, on_statistics)
             async with anyio.create_task_group() as searches:
                 for order, job in enumerate(jobs):
                     searches.start_soon(work, await admission.enter(), order, *job)
-            syncing.cancel_scope.cancel()
+            meanwhile.cancel_scope.cancel()
         statistics = scheduler.statistics()
     return [tally.finish(statistics, grader.gave_up) for tally in tallies]
+
+
+async def _keep_telling(scheduler: Scheduler, tell: OnStatistics) -> None:
+    while True:
+        tell(scheduler.statistics())
+        await anyio.sleep(_STATISTICS_SECONDS)
 
 
 def _check_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from asyncsearch.pieces import extended
 from asyncsearch.rewards import RewardFormat
-from asyncsearch.rewards.format import extended
 from asyncsearch.scheduler import Cost, Pending, Scheduler
 from runtimes.base import (
     Prefix,

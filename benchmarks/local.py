@@ -19,8 +19,8 @@ import torch
 import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from asyncsearch.datasets import load_problems
 from asyncsearch.datasets.arithmetic import bundled_model
-from asyncsearch.datasets.jsonl import load_problems
 from asyncsearch.format import FORMATS
 from benchmarks.command import run
 from benchmarks.measuring import Report, Spread, alternate, ratios

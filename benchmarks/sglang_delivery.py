@@ -21,7 +21,7 @@ import anyio
 import orjson
 import typer
 
-from asyncsearch.datasets.jsonl import load_problems
+from asyncsearch.datasets import load_problems
 from asyncsearch.format import FORMATS
 from benchmarks.command import run
 from benchmarks.measuring import Report, ratios

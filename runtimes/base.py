@@ -11,14 +11,16 @@ RuntimeFailure
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 __all__ = [
     "BEGINNING_OF_SEQUENCE",
+    "AppliesChatTemplate",
     "Capabilities",
+    "ChatPrompt",
     "Deliver",
     "FinishReason",
     "GenerateRequest",
@@ -327,6 +329,28 @@ class Runtime(Protocol):
 
     async def abort(self, requests: Sequence[Request]) -> None:
         """Give up requests in flight. Each is still delivered, as `RequestAborted` unless it was done already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatPrompt:
+    """What a chat template makes of messages: a text, and which ``special_tokens`` are spelled out in it."""
+
+    text: str
+    special_tokens: tuple[str, ...]
+
+
+@runtime_checkable
+class AppliesChatTemplate(Protocol):
+    """A runtime that knows its model's chat template."""
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, str]]) -> ChatPrompt | None:
+        """The prompt for an answer to messages, each with a ``role`` and its ``content``; None without a template.
+
+        Raises:
+            RequestRejected: the template does not take such messages.
+            RuntimeGone: the runtime is not open.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
@@ -15,7 +15,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from runtimes.base import (
+    AppliesChatTemplate,
     Capabilities,
+    ChatPrompt,
     Deliver,
     GenerateRequest,
     Load,
@@ -204,6 +206,13 @@ class RuntimePool(SharedOpening):
                     return None
                 running, waiting = running + load.running, waiting + load.waiting
         return Load(running, waiting)
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, str]]) -> ChatPrompt | None:
+        """See `runtimes.base.AppliesChatTemplate`: that of a server that is open, None if its template is not known."""
+        for member in self._members:
+            if member.opened and isinstance(member.runtime, AppliesChatTemplate):
+                return member.runtime.apply_chat_template(messages)
+        return None
 
     async def _serve(self, requests: Sequence[Request], deliver: Deliver, method: _Method) -> None:
         """Send requests to their servers, and look after servers that are down meanwhile."""

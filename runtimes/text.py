@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from runtimes.base import BEGINNING_OF_SEQUENCE, Prefix
+from runtimes.base import BEGINNING_OF_SEQUENCE, ChatPrompt, Prefix, RequestRejected
 
 __all__ = ["TextCodec"]
 
 _ANCHOR = "\n"
+_ONE_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}"
+"""What chat templates take for today, in Jinja. Else a run that is gone on with tomorrow would have another prompt."""
 
 
 class TextCodec:
@@ -80,6 +82,23 @@ class TextCodec:
     def _label(self, text: str) -> int:
         """The token of a reward model's label, remembered: the last one, where a tokenizer puts a space before it."""
         return int(self._tokenizer.encode(text, add_special_tokens=False)[-1])
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, str]]) -> ChatPrompt | None:
+        """See `runtimes.base.AppliesChatTemplate`. Templates that write the date are given always the same one."""
+        if not self._tokenizer.chat_template:
+            return None
+        try:
+            template = self._tokenizer.get_chat_template()
+            text = self._tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                chat_template=f"{_ONE_DAY}{template}" if "strftime_now" in template else template,
+                tokenize=False,
+                add_generation_prompt=True,
+            )
+        except Exception as error:  # a template is a program that comes with the model
+            raise RequestRejected(f"its chat template fails: {str(error).partition(chr(10))[0]}") from error
+        added = {token.content for token in self._tokenizer.added_tokens_decoder.values() if token.special}
+        return ChatPrompt(text=str(text), special_tokens=tuple(sorted(token for token in added if token in text)))
 
     def extended(self, prefix: Prefix, text: str, tokens: Sequence[int]) -> Prefix:
         """A prefix that ``text`` was written behind, which tells its tokens only where it is not encoded to just these.

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from asyncsearch.datasets import load_problems
 from asyncsearch.datasets.arithmetic import TEST_SIZE, bundled_model, generate_problems, label_steps, write_steps
 from asyncsearch.errors import ConfigurationError, DatasetError
-from asyncsearch.format import FORMATS, Format
+from asyncsearch.format import FORMATS
+from asyncsearch.problem import Problem
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -39,8 +40,8 @@ def test_fields_of_the_known_datasets(tmp_path: Path) -> None:
         (['{"problem": "a"}', "{"], "line 2: not valid JSON: .*, at character 2$"),
         (['{"problem": "a"}', "[1]"], "line 2: must be a JSON object"),
         (['{"text": "a"}'], "line 1: has no 'problem'.*it has 'text'"),
-        (['{"problem": 3}'], "line 1: the problem must be a text, not 3"),
-        (['{"problem": "a", "id": 2}', '{"problem": "b"}'], "a line without an id has its number"),
+        (['{"problem": 3}'], "line 1: 'problem' must be a text, not 3"),
+        (['{"problem": "a", "id": 2}', '{"problem": "b"}'], "a record without an id has its number"),
         (['{"problem": "a", "answer": [1]}'], "line 1: 'answer' must be a text or a number"),
         (['{"problem": "a", "id": 1}', '{"problem": "b", "id": "1"}'], "line 2: the id '1' is that of line 1 too"),
         ([""], "holds no problems"),
@@ -49,6 +50,77 @@ def test_fields_of_the_known_datasets(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, lines: list[str], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         load_problems(write(tmp_path / "bad.jsonl", *lines))
+
+
+def test_levels_and_subjects_are_kept(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "math.jsonl",
+        '{"problem": "a", "solution": "so \\\\boxed{\\\\frac{1}{2}}.", "level": "Level 2", "type": "Algebra"}',
+        '{"problem": "b", "solution": "no box", "level": 3, "subject": ["x"]}',
+        '{"Question": "c", "Answer": 204, "ID": "2024-I-4", "difficulty": null}',
+    )
+    assert load_problems(file) == [
+        Problem(id="1", text="a", answer="\\frac{1}{2}", level="Level 2", subject="Algebra"),
+        Problem(id="2", text="b", level="3"),
+        Problem(id="2024-I-4", text="c", answer="204"),
+    ]
+
+
+def test_fields_may_have_other_names(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", '{"prompt": "a", "target": "1", "answer": "2", "key": 7, "topic": "t"}')
+    fields = {"problem": "prompt", "answer": "target", "id": "key", "subject": "topic"}
+    assert load_problems(file, fields=fields) == [Problem(id="7", text="a", answer="1", subject="t")]
+    with pytest.raises(DatasetError, match="line 1: has no 'text'; it has 'prompt', 'target'"):
+        load_problems(file, fields={"problem": "text"})
+    with pytest.raises(DatasetError, match=r"'key' must be a text or a number, not \['x'\]"):
+        load_problems(write(tmp_path / "b.jsonl", '{"problem": "a", "key": ["x"]}'), fields={"level": "key"})
+    with pytest.raises(ConfigurationError, match="a problem has no 'anser'; did you mean 'answer'"):
+        load_problems(file, fields={"anser": "target"})
+
+
+def test_a_list_in_a_file_and_files_in_a_directory(tmp_path: Path) -> None:
+    listed = write(tmp_path / "list.json", '[{"problem": "a"},', ' {"problem": "b"}]')
+    assert [problem.id for problem in load_problems(listed)] == ["1", "2"]
+    directory = tmp_path / "MATH"
+    (directory / "algebra").mkdir(parents=True)
+    for number in (10, 9):
+        write(directory / "algebra" / f"{number}.json", "{", f'"problem": "{number}"', "}")
+    write(directory / "more.jsonl", '{"problem": "c"}')
+    (directory / "notes.txt").write_text("no problem")
+    assert [problem.id for problem in load_problems(directory)] == ["algebra/9.json", "algebra/10.json", "more.jsonl:1"]
+    write(directory / "algebra" / "11.json", "{", '"problem": "x",')
+    with pytest.raises(DatasetError, match=r"MATH/algebra/11.json: not valid JSON: .*, at line 2, character"):
+        load_problems(directory)
+    write(directory / "algebra" / "11.json", "[1]")
+    with pytest.raises(DatasetError, match=r"MATH/algebra/11.json, record 1: must be a JSON object"):
+        load_problems(directory)
+
+
+def test_a_dataset_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the library that fetches it, from a directory that it takes for one."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    directory = tmp_path / "owner" / "name"
+    directory.mkdir(parents=True)
+    write(directory / "test.jsonl", '{"question": "a", "answer": "#### 1"}', '{"question": "b", "answer": "2"}')
+    write(directory / "train.jsonl", '{"question": "c", "answer": "3"}')
+    monkeypatch.chdir(tmp_path)
+    assert load_problems("hf:owner/name", limit=1) == [Problem(id="1", text="a", answer="1")]
+    assert load_problems("hf:owner/name@train") == [Problem(id="1", text="c", answer="3")]
+    with pytest.raises(DatasetError, match=r"hf:owner/name@dev: Hugging Face datasets cannot get owner/name: .*dev"):
+        load_problems("hf:owner/name@dev")
+    with pytest.raises(DatasetError, match="names no dataset"):
+        load_problems("hf:")
+
+
+def test_a_hub_that_is_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets.config
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        DatasetError, match=r"gsm8k: Hugging Face datasets cannot get openai/gsm8k: .*the path of a file"
+    ) as raised:
+        load_problems("gsm8k")
+    assert "\n" not in str(raised.value)
 
 
 def test_a_missing_file_is_named() -> None:
@@ -61,25 +133,6 @@ def test_the_bundled_problems_are_the_test_split() -> None:
     made = list(generate_problems(TEST_SIZE, split="test"))
     assert len(bundled) == TEST_SIZE
     assert [(problem.text, problem.answer) for problem in bundled] == [(one.problem, one.answer) for one in made]
-
-
-@given(st.lists(st.from_regex(r"[a-c ]*[a-c]", fullmatch=True), min_size=1), st.sampled_from(["\n\n", ";", "{step"]))
-def test_a_separator_belongs_to_the_step_before(steps: list[str], separator: str) -> None:
-    format = Format(name="f", prompt="{problem}", step_start=separator, answer_marker="x")
-    text = separator.join(steps)
-    assert format.split_steps(text) == (*(f"{step}{separator}" for step in steps[:-1]), steps[-1])
-    assert format.stop_before(7) == format.separator == separator
-    assert format.split_steps(f"{separator}{text}")[1:] == format.split_steps(text)[1:], "none before the first step"
-
-
-def test_braces_in_a_prompt_are_braces() -> None:
-    format = Format(name="f", prompt="Put it in \\boxed{}.\n{problem}", step_start="{step}. {}", answer_marker="x")
-    assert format.prompt_for("{0}") == "Put it in \\boxed{}.\n{0}"
-    assert format.stop_before(2) == "2. {}"
-    with pytest.raises(ConfigurationError, match=r"has no \{problem\}"):
-        Format(name="f", prompt="no place", step_start="a", answer_marker="x")
-    with pytest.raises(ConfigurationError, match="step_start is empty"):
-        Format(name="f", prompt="{problem}", step_start="", answer_marker="x")
 
 
 def test_no_training_problem_is_a_test_problem() -> None:
@@ -135,35 +188,3 @@ def test_what_ships_is_small_and_described() -> None:
     names = {file.name for file in files}
     assert "README.md" in names
     assert not {name for name in names if name.endswith((".bin", ".pt", ".pkl"))}
-
-
-@pytest.mark.parametrize(
-    ("text", "first", "steps"),
-    [
-        ("Step 1: a\nStep 2: b\n", 1, ("Step 1: a\n", "Step 2: b\n")),
-        ("Step 3: see Step 2\nStep 4: b", 3, ("Step 3: see Step 2\n", "Step 4: b")),
-        ("no steps at all", 1, ("no steps at all",)),
-        ("", 1, ("",)),
-        ("Step 2: begins late\nStep 3: x", 1, ("Step 2: begins late\n", "Step 3: x")),
-    ],
-)
-def test_splitting_into_steps(text: str, first: int, steps: tuple[str, ...]) -> None:
-    assert FORMATS["steps"].split_steps(text, first=first) == steps
-
-
-@given(st.lists(st.sampled_from(["Step 1", "Step 2", "Step 3", "\n", "x"])).map("".join), st.integers(1, 3))
-def test_steps_joined_give_the_text_again(text: str, first: int) -> None:
-    assert "".join(FORMATS["steps"].split_steps(text, first=first)).strip() == text.strip()
-
-
-@pytest.mark.parametrize(
-    ("text", "cut", "states"),
-    [
-        ("The answer is: 4", False, True),
-        ("The answer is: 4", True, False),  # perhaps the beginning of 42
-        ("The answer is: 42\n", True, True),
-        ("no answer", False, False),
-    ],
-)
-def test_an_answer_that_may_be_cut_off_is_none(text: str, cut: bool, states: bool) -> None:
-    assert FORMATS["steps"].states_answer(text, cut=cut) is states

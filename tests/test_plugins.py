@@ -13,7 +13,8 @@ MODULE = '''
 from dataclasses import dataclass
 import re
 from asyncsearch import Sampling, SearchContext, Strategy
-from asyncsearch.rewards.format import RewardFormat, words
+from asyncsearch.pieces import words
+from asyncsearch.rewards.format import RewardFormat
 from runtimes.base import TokenLabels
 
 PLAIN = RewardFormat(

@@ -155,8 +155,8 @@ def test_a_failed_problem_is_recorded_and_the_others_go_on() -> None:
 class MoodyGrader(CountdownGrader):
     """Fails at one problem where answers are found, at others where they are compared and judged."""
 
-    def extract(self, solution: str) -> str | None:
-        answer = super().extract(solution)
+    def extract(self, solution: str, *, marker: str | None = None) -> str | None:
+        answer = super().extract(solution, marker=marker)
         return answer if answer is None else f"{len(solution) // int(answer != '3')}"
 
     async def equal(self, left: str, right: str) -> bool:

@@ -3,8 +3,9 @@ r"""Find the final answer in a solution's text."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["extract_answer"]
+__all__ = ["extract_answer", "last_boxed"]
 
 _MARKER = re.compile(r"(?:the\s+)?(?:final\s+)?answer\s+is\s*:?", re.IGNORECASE)
 _HASHES = "####"
@@ -12,38 +13,48 @@ _SIGN = r"(?:(?<![\d)])-)?"  # in 10-3 it is no sign
 _EMPHASIS = "*`"
 _NUMBER = re.compile(_SIGN + r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|" + _SIGN + r"\.\d+")
 _TAG = "ки"
+_BOXES = (r"\boxed", r"\fbox")
 
 
-def extract_answer(text: str) -> str | None:
+def extract_answer(text: str, *, marker: str | None = None) -> str | None:
     r"""The final answer that a solution states, or None if it has none.
 
-    Looked for in this order: what follows the last "The answer is", up to the end of its line; what stands
-    after the last "####"; the last ``\boxed{}``; the last number. A ``\boxed{}`` inside the first two is
-    opened. Dollar signs and Markdown's emphasis around the answer, a step tag and a final period are taken off.
+    Looked for in this order: what follows the last ``marker``, if one is given, up to the end of its line; what
+    follows the last "The answer is"; what stands after the last "####"; the last ``\boxed{}``; the last number. A
+    ``\boxed{}`` in such a line is opened, and looked for first where it is the marker. Dollar signs and Markdown's
+    emphasis around the answer, a step tag and a final period are taken off.
     """
-    for candidate in (_after_marker(text), _after_hashes(text), _last_boxed(text), _last_number(text)):
+    for candidate in _candidates(text, marker):
         if candidate is not None and (answer := _clean(candidate)):
             return answer
     return None
 
 
-def _after_marker(text: str) -> str | None:
+def _candidates(text: str, marker: str | None) -> Iterator[str | None]:
+    if marker is not None and marker.rstrip("{") in _BOXES:
+        yield last_boxed(text)
+    elif marker:
+        yield _after(marker, text)
     matches = list(_MARKER.finditer(text))
-    return _first_line(text[matches[-1].end() :]) if matches else None
+    yield _line_of_answer(text[matches[-1].end() :]) if matches else None
+    yield _after(_HASHES, text)
+    yield last_boxed(text)
+    yield _last_number(text)
 
 
-def _after_hashes(text: str) -> str | None:
-    return _first_line(text.rpartition(_HASHES)[2]) if _HASHES in text else None
+def _after(marker: str, text: str) -> str | None:
+    return _line_of_answer(text.rpartition(marker)[2]) if marker in text else None
 
 
-def _first_line(text: str) -> str:
+def _line_of_answer(text: str) -> str:
     line = text.lstrip(f" :\n{_EMPHASIS}").partition("\n")[0]
-    boxed = _last_boxed(line)
+    boxed = last_boxed(line)
     return line if boxed is None else boxed
 
 
-def _last_boxed(text: str) -> str | None:
-    for command in (r"\boxed", r"\fbox"):
+def last_boxed(text: str) -> str | None:
+    r"""What the last ``\boxed{}`` of a text holds; None if there is none, or it is not closed."""
+    for command in _BOXES:
         begin = text.rfind(command)
         if begin < 0:
             continue

@@ -29,9 +29,12 @@ class Grader(ABC):
     ) -> None:
         return None
 
-    def extract(self, solution: str) -> str | None:
-        """The answer that a solution states, None if it has none. A solution is untrusted text, and any text."""
-        return extract_answer(solution)
+    def extract(self, solution: str, *, marker: str | None = None) -> str | None:
+        """The answer that a solution states, None if it has none. A solution is untrusted text, and any text.
+
+        ``marker`` is what answers stand behind, as the policy's format says.
+        """
+        return extract_answer(solution, marker=marker)
 
     @abstractmethod
     async def equal(self, left: str, right: str) -> bool:

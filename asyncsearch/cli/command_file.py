@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from asyncsearch.configuration import Configuration, load_configuration, save_configuration
-from asyncsearch.datasets.bundled import BUNDLED
+from asyncsearch.datasets.loading import is_dataset_name
+from asyncsearch.format import FORMATS
 from asyncsearch.run_directory import COMMAND_FILE, unwritable
 
 __all__ = ["recall_command", "remember_command"]
@@ -23,7 +25,8 @@ def remember_command(directory: Path, configuration: Configuration) -> None:
     meant = replace(
         configuration,
         out=None,  # wherever it is by then
-        dataset=dataset if dataset is None or dataset in BUNDLED else str(Path(dataset).absolute()),
+        dataset=dataset if dataset is None or is_dataset_name(dataset) else str(Path(dataset).absolute()),
+        format=_absolute_format(configuration.format),
         policy=_absolute(configuration.policy),
         reward=_absolute(configuration.reward),
     )
@@ -40,6 +43,10 @@ def recall_command(directory: Path) -> Configuration | None:
         ConfigurationError: it cannot be read.
     """
     return load_configuration(directory / COMMAND_FILE) if (directory / COMMAND_FILE).exists() else None
+
+
+def _absolute_format(format: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    return format if not isinstance(format, str) or format in FORMATS else str(Path(format).absolute())
 
 
 def _absolute(model: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""A strategy's parameters as a user writes them: NAME=VALUE, the value as YAML has it."""
+"""Values by name, as a user writes them: NAME=VALUE."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ import yaml
 
 from asyncsearch.errors import ConfigurationError
 
-__all__ = ["parse_parameters"]
+__all__ = ["parse_fields", "parse_parameters"]
 
 
 def parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
-    """The values by name.
+    """A strategy's parameters by name; the values are read as YAML.
 
     Raises:
         ConfigurationError: one is not of that form.
     """
     parameters: dict[str, Any] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise ConfigurationError(f"--param {text!r}: write NAME=VALUE, as in softmax_temperature=0.1")
+        name, value = _parted(text, "--param", "softmax_temperature=0.1")
         try:
-            parameters[name.strip().replace("-", "_")] = yaml.safe_load(value)
+            parameters[name.replace("-", "_")] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigurationError(f"--param {text!r}: the value cannot be read") from None
     return parameters
+
+
+def parse_fields(texts: Sequence[str]) -> dict[str, str]:
+    """What a dataset calls the fields of a problem.
+
+    Raises:
+        ConfigurationError: one is not of that form.
+    """
+    return dict(_parted(text, "--field", "answer=target") for text in texts)
+
+
+def _parted(text: str, option: str, example: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not (name.strip() and value):
+        raise ConfigurationError(f"{option} {text!r}: write NAME=VALUE, as in {example}")
+    return name.strip(), value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -15,11 +16,12 @@ from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.command_file import recall_command, remember_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
 from asyncsearch.cli.interrupts import run_until_interrupted
-from asyncsearch.cli.parameters import parse_parameters
+from asyncsearch.cli.parameters import parse_fields, parse_parameters
 from asyncsearch.comparison import compare
 from asyncsearch.configuration import Configuration, default_configuration, load_configuration
 from asyncsearch.datasets.bundled import BUNDLED
-from asyncsearch.datasets.jsonl import load_problems
+from asyncsearch.datasets.hub import HUB_DATASETS
+from asyncsearch.datasets.loading import is_dataset_name, load_problems
 from asyncsearch.entries import Entry, entries_for
 from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError, StorageError, TooManyFailures
 from asyncsearch.format import FORMATS
@@ -38,7 +40,10 @@ _TRIPLE_DEFAULT = "greedy, majority and weighted vote of samples, and REBASE, si
 def solve_command(
     dataset: Annotated[
         str | None,
-        typer.Argument(help=f"A file with one JSON problem a line, or a bundled set: {', '.join(BUNDLED)}."),
+        typer.Argument(
+            help="A file with one JSON problem a line, a directory of such, or a name: "
+            f"{', '.join([*BUNDLED, *HUB_DATASETS])}, hf:OWNER/NAME."
+        ),
     ] = None,
     strategy: Annotated[
         list[str] | None,
@@ -68,6 +73,12 @@ def solve_command(
         Path | None, typer.Option(help="Directory to write the run to. [default: a new one under runs/]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same results. [default: 0]")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the dataset calls its problem, answer, id, level or subject, as answer=target; may be repeated."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Solve only the first so many problems.", min=1)] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file of these options and the strategy's parameters; options win over it.")
@@ -92,7 +103,10 @@ def solve_command(
         str | None, typer.Option(help=f"How step scores become one: {', '.join(AGGREGATIONS)}. [default: last]")
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help=f"The policy's prompts and steps: {', '.join(FORMATS)}. [default: steps]")
+        str | None,
+        typer.Option(
+            help=f"The policy's prompts and steps: {', '.join(FORMATS)}, or a YAML file of one. [default: steps]"
+        ),
     ] = None,
     reward_format: Annotated[
         str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. [default: auto]")
@@ -139,6 +153,7 @@ def solve_command(
         given = recall_command(out) or given
     flags = Configuration(
         dataset=dataset,
+        fields=parse_fields(field) if field else None,
         strategy=strategy[0] if strategy and len(strategy) == 1 else None,
         strategies=tuple({"strategy": name} for name in strategy) if strategy and len(strategy) > 1 else None,
         parameters=_parameters(
@@ -188,7 +203,7 @@ def solve_command(
         if resumption is None or out is None:
             raise ConfigurationError("name a file of problems, or say with --resume and --out which run to go on with")
         raise RunDirectoryError(f"{out}: {_why_nothing_to_resume(out)}")
-    problems = load_problems(chosen.dataset, limit=chosen.limit)
+    problems = load_problems(chosen.dataset, limit=chosen.limit, fields=chosen.fields or {})
     directory = _new_directory(chosen.dataset) if chosen.out is None else Path(chosen.out)
     scored = any(entry.strategy.scored for entry in entries)
     policy, reward = _models(chosen, scored=scored)
@@ -318,6 +333,7 @@ def _models(chosen: Configuration, *, scored: bool) -> tuple[str, str | None]:
 
 
 def _new_directory(dataset: str) -> Path:
-    name = f"{Path(dataset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    named = re.sub(r"[^\w.-]+", "-", dataset if is_dataset_name(dataset) else Path(dataset).stem)
+    name = f"{named}-{datetime.now():%Y%m%d-%H%M%S}"
     paths = (Path("runs") / f"{name}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 100))))
     return next(path for path in paths if not path.exists())

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from asyncsearch.pieces import Piece, extended, merged, opened, words
 from runtimes.base import Capabilities, Prefix, Readout
 
-__all__ = ["Piece", "RewardFormat", "extended", "markup", "words"]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a prompt. In ``markup`` a special token's spelling means that token; elsewhere it is text."""
-
-    text: str
-    markup: bool
-
-
-def words(text: str) -> Piece:
-    """A piece that is plain text."""
-    return Piece(text, markup=False)
-
-
-def markup(text: str) -> Piece:
-    """A piece that is encoded on its own, special tokens and all."""
-    return Piece(text, markup=True)
+__all__ = ["RewardFormat"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +40,7 @@ class RewardFormat:
 
     def opening_for(self, problem: str) -> Prefix:
         """The text before the first step."""
-        first, *rest = _merged(Piece(piece.text.replace("{problem}", problem), piece.markup) for piece in self.opening)
-        return extended(Prefix(first.text, markup=first.markup), rest)
+        return opened(Piece(piece.text.replace("{problem}", problem), piece.markup) for piece in self.opening)
 
     def extend(self, prefix: Prefix, step: str, *, first: bool) -> Prefix:
         """The text with one more step; its score is read at the last token."""
@@ -81,22 +62,4 @@ class RewardFormat:
         while mark and mark in body:  # again: what is left on both sides of a tag may be one
             body = body.replace(tag, "").replace(mark, "")
         body = f"{self.lead if first else ''}{body.strip()}"
-        return _merged([*(() if first else self.between), words(body), *self.tag])
-
-
-def _merged(pieces: Iterable[Piece]) -> list[Piece]:
-    """Adjoining pieces of plain text as one; each piece of markup stays on its own."""
-    merged: list[Piece] = []
-    for piece in pieces:
-        if merged and not (piece.markup or merged[-1].markup):
-            merged[-1] = words(merged[-1].text + piece.text)
-        else:
-            merged.append(piece)
-    return [piece for piece in merged if piece.text] or [words("")]
-
-
-def extended(prefix: Prefix, pieces: Iterable[Piece]) -> Prefix:
-    """A prefix that goes on with some pieces."""
-    for piece in pieces:
-        prefix = prefix.extend(piece.text, markup=piece.markup)
-    return prefix
+        return merged([*(() if first else self.between), words(body), *self.tag])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncsearch.rewards.format import RewardFormat, words
+from asyncsearch.pieces import words
+from asyncsearch.rewards.format import RewardFormat
 from runtimes.base import TokenLabels
 
 __all__ = ["LINES"]

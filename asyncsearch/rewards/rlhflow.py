@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from asyncsearch.rewards.format import RewardFormat, markup, words
+from asyncsearch.pieces import markup, words
+from asyncsearch.rewards.format import RewardFormat
 from runtimes.base import TokenLabels
 
 __all__ = ["RLHFLOW"]

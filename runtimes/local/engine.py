@@ -108,7 +108,7 @@ class Engine:
         self.rows = rows
         self.on_cpu = model.device.type == "cpu"
         self._forward = Forward(model, context_length=context_length)
-        self._codec = TextCodec(tokenizer)
+        self.codec = TextCodec(tokenizer)
         self._end_tokens = frozenset(end_tokens)
         self._store = PrefixStore(cache_bytes)
         self._prefill = Prefill(self._forward, self._store)
@@ -206,7 +206,7 @@ class Engine:
         for part in prefixes:
             segment = self._store.get(part)
             if segment is None:
-                segment = self._store.add(part, self._codec.encode_segment(part))
+                segment = self._store.add(part, self.codec.encode_segment(part))
             self._store.touch(segment)
             segments.append(segment)
         chain = Chain(prefixes, segments)
@@ -257,7 +257,7 @@ class Engine:
         elif isinstance(readout, HeadLabel):
             scores = logits.softmax(dim=-1)[:, readout.row]
         else:
-            labels = [self._codec.label(readout.good), self._codec.label(readout.bad)]
+            labels = [self.codec.label(readout.good), self.codec.label(readout.bad)]
             scores = logits[:, labels].softmax(dim=-1)[:, 0]
         return tuple(round(score, _SCORE_DECIMALS) for score in scores.tolist())
 
@@ -313,26 +313,26 @@ class Engine:
         ended = tokens[-1] in self._end_tokens
         if not ended and stops:
             # The last token completes a stop string only if it contributes that string's last character.
-            piece = self._codec.piece(tokens[-1])
+            piece = self.codec.piece(tokens[-1])
             if any(stop[-1] in piece for stop in stops) or "\ufffd" in piece:
-                text = self._codec.decode(tokens)
+                text = self.codec.decode(tokens)
                 ends = [found for stop in stops if (found := text.find(stop)) >= 0]
                 if ends:
                     text = text[: min(ends)]
-                    return self._make_result(sequence, text, self._codec.cut(tokens, text), FinishReason.STOP)
+                    return self._make_result(sequence, text, self.codec.cut(tokens, text), FinishReason.STOP)
         if ended:
-            return self._make_result(sequence, self._codec.decode(tokens[:-1]), tuple(tokens[:-1]), FinishReason.END)
+            return self._make_result(sequence, self.codec.decode(tokens[:-1]), tuple(tokens[:-1]), FinishReason.END)
         if len(tokens) >= sequence.limit:
             full = sequence.length >= self.context_length
             finish = FinishReason.CONTEXT if full else FinishReason.LENGTH
-            return self._make_result(sequence, self._codec.decode(tokens), tuple(tokens), finish)
+            return self._make_result(sequence, self.codec.decode(tokens), tuple(tokens), finish)
         return None
 
     def _make_result(
         self, sequence: _Sequence, text: str, tokens: tuple[int, ...], finish: FinishReason
     ) -> GenerateResult:
         return GenerateResult(
-            prefix=self._codec.extended(sequence.request.prefix, text, tokens),
+            prefix=self.codec.extended(sequence.request.prefix, text, tokens),
             finish=finish,
             usage=_usage_of(sequence),
         )
@@ -340,7 +340,7 @@ class Engine:
     def _keep(self, row: int, prefix: Prefix) -> None:
         """Remember the keys and values of a finished row, for the sequences that will continue it."""
         sequence = self._running[row]
-        tokens = self._codec.encode_segment(prefix)
+        tokens = self.codec.encode_segment(prefix)
         segment = self._store.add(prefix, tokens)
         same = 0  # a stop string inside a token leaves tokens that were never computed
         for kept, drawn in zip(tokens, sequence.tokens[:-1], strict=False):

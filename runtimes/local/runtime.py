@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anyio
 import torch
 from anyio import to_thread
 
-from runtimes.base import Capabilities, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
+from runtimes.base import Capabilities, ChatPrompt, Deliver, GenerateRequest, Request, RuntimeGone, ScoreRequest
 from runtimes.local.cache import token_bytes
 from runtimes.local.cpu_thread import run_on_cpu_thread
 from runtimes.local.engine import Engine
@@ -91,6 +91,12 @@ class LocalRuntime(SharedOpening):
         """See `runtimes.base.Runtime.abort`."""
         if self._engine is not None:
             self._engine.abort([request for request in requests if request in self._delivers])
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, str]]) -> ChatPrompt | None:
+        """See `runtimes.base.AppliesChatTemplate`."""
+        if self._engine is None:
+            raise RuntimeGone(f"{self!r} is not open")
+        return self._engine.codec.apply_chat_template(messages)
 
     async def _serve(self, requests: Sequence[Request], deliver: Deliver) -> None:
         """Have requests computed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 
 from runtimes.base import (
     Capabilities,
+    ChatPrompt,
     Deliver,
     GenerateRequest,
     GenerateResult,
@@ -204,6 +205,12 @@ class SglangRuntime(SharedOpening):
         if self._server is None or not self._server.capabilities.aborts:  # a router does not say
             return None
         return await read_load(self._session)
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, str]]) -> ChatPrompt | None:
+        """See `runtimes.base.AppliesChatTemplate`: the template of the tokenizer as it can be read here."""
+        if self._server is None:
+            raise RuntimeGone(f"{self!r} is not open: use 'async with'")
+        return self._server.tokens.codec.apply_chat_template(messages)
 
     @asynccontextmanager
     async def _call(self, requests: Sequence[Request], deliver: Deliver) -> AsyncIterator[_Call]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from asyncsearch.errors import ConfigurationError
+from asyncsearch.pieces import Piece, markup, opened, words
+from runtimes.base import Prefix
 
-__all__ = ["FORMATS", "Format", "format_named"]
+__all__ = ["Format"]
 
 
 _PROBLEM, _STEP = "{problem}", "{step}"
@@ -20,24 +26,48 @@ class Format:
     text a step begins with, with ``{step}`` for its number, counted from 1; without that it is a separator, a blank
     line for example, and belongs to the step before. A step that holds ``answer_marker`` is the last one.
 
+    In a ``chat`` the prompt is what the user says, behind what the ``system`` does, and the policy's own chat template
+    goes around both (`asyncsearch.format.in_chat`). What is spelled in the prompt like one of the ``special_tokens``
+    is that token of the model; the same spelling in a problem is text.
+
     Raises:
-        ConfigurationError: the prompt has no place for the problem, or steps begin with nothing.
+        ConfigurationError: the prompt has no place for the problem, steps begin with nothing, or there is a system's
+            message and no chat.
     """
 
     name: str
     prompt: str
     step_start: str
     answer_marker: str
+    chat: bool = False
+    system: str | None = None
+    special_tokens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if _PROBLEM not in self.prompt:
             raise ConfigurationError(f"format {self.name!r}: its prompt has no {_PROBLEM}")
         if not self.step_start:
             raise ConfigurationError(f"format {self.name!r}: its step_start is empty")
+        if self.system is not None and not self.chat:
+            raise ConfigurationError(f"format {self.name!r}: it has a system's message, and is no chat")
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What describes it, as in a file: the fields that are not as they are where nothing is said."""
+        fields = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
+        return {name: value for name, (value, default) in fields.items() if value != default}
 
     def prompt_for(self, problem: str) -> str:
-        """The prompt that the policy continues."""
+        """The prompt that the policy continues, as text."""
         return self.prompt.replace(_PROBLEM, problem)
+
+    def opening_for(self, problem: str) -> Prefix:
+        """The prompt that the policy continues, in which special tokens are told from text."""
+        return opened(self._pieces(problem))
+
+    def _pieces(self, problem: str) -> Iterator[Piece]:
+        spellings = "|".join(map(re.escape, sorted(filter(None, self.special_tokens), key=len, reverse=True)))
+        for part in re.split(f"({spellings})", self.prompt) if spellings else [self.prompt]:
+            yield markup(part) if part in self.special_tokens else words(part.replace(_PROBLEM, problem))
 
     def stop_before(self, step: int) -> str:
         """The string whose appearance ends the step before ``step``."""
@@ -73,36 +103,3 @@ class Format:
         if text[begin:].strip() or not pieces:
             pieces.append(text[begin:])
         return tuple(pieces)
-
-
-FORMATS = {
-    format.name: format
-    for format in (
-        # The bundled arithmetic policy, and anything trained on "problem, newline, steps".
-        Format(name="steps", prompt="{problem}\n", step_start="Step {step}", answer_marker="The answer is"),
-        # The policies of the REBASE reference continue the bare problem (rebase.py: ``s += question``).
-        Format(name="llemma", prompt="{problem}", step_start="Step {step}", answer_marker="The answer is"),
-        Format(name="mistral", prompt="{problem}", step_start="Step {step}", answer_marker="The answer is"),
-        # MetaMath's wrapping, as the reference's baseline writes it (sgl_baseline.py).
-        Format(
-            name="metamath",
-            prompt="# Question\n\n{problem}\n\n# Solution",
-            step_start="Step {step}",
-            answer_marker="The answer is",
-        ),
-    )
-}
-"""The known formats by name."""
-
-
-def format_named(name: str) -> Format:
-    """The format of that name.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    try:
-        return FORMATS[name]
-    except KeyError:
-        known = ", ".join(sorted(FORMATS))
-        raise ConfigurationError(f"unknown policy format {name!r}; known formats: {known}") from None

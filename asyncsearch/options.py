@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from asyncsearch.answers.grader import Grader, make_grader
+from asyncsearch.answers import Grader, make_grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.format import Format, format_named
@@ -32,7 +32,8 @@ class SolveOptions:
         problems_in_flight: trees grown at the same time; None for enough to keep the policy busy.
         policy_limit: generate requests in flight; None for what the runtime finds useful.
         reward_limit: score requests in flight, likewise.
-        grader: the name of what says which answers are the same, and which are right.
+        grader: the name of what says which answers are the same, and which are right, or ``MODULE:NAME`` of a function
+            that does, see `FunctionGrader`.
         grading_seconds: time that comparing two answers may take.
         durability: seconds between two times that the disk is made to take the journal, None for never: what a power
             cut may cost. A process that is killed loses nothing either way.
@@ -71,7 +72,7 @@ class SolveOptions:
             reward_format_named(self.reward_format)
         if not 0 <= self.seed <= _LARGEST_SEED:
             raise ConfigurationError(f"seed must be at least 0 and at most {_LARGEST_SEED}, not {self.seed}")
-        if self.grader not in (known := plugin_names(GRADERS)):
+        if ":" not in self.grader and self.grader not in (known := plugin_names(GRADERS)):
             raise ConfigurationError(f"unknown grader {self.grader!r}; {suggestion(self.grader, known)}")
         for name in ("problems_in_flight", "policy_limit", "reward_limit"):
             value = getattr(self, name)

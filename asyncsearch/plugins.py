@@ -20,7 +20,7 @@ REWARD_FORMAT_PLUGINS = "asyncsearch.reward_formats"
 """Entry-point group of `RewardFormat`, each under its name: how another family of reward models is prompted."""
 
 GRADERS = "asyncsearch.graders"
-"""Entry-point group of callables that make a `Grader` from a keyword, ``time_limit`` in seconds."""
+"""Entry-point group of `Grader` subclasses, and of functions that say whether an answer is right."""
 
 _MOST_SHOWN = 20
 """Names in a message."""

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import time
-
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +31,12 @@ from asyncsearch.rewards import aggregate
         ("The answer is **\\boxed{5}**", "5"),
         ("it leaves 10-3", "3"),
         ("f(2)-1, then x=-7", "-7"),
+        ("**Final Answer:** 12", "12"),
+        ("Answer: (3, 4)", "(3, 4)"),
+        ("Final Answer: The final answer is $17$. I hope it is correct.", "17"),
+        ("The answer is Mr. Smith. He won.", "Mr. Smith"),
+        ("so we get\n**y = 2x**", "y = 2x"),
+        ("so we get\n\\[x + 1\\]", "x + 1"),
         ("The answer is:", None),
         ("nothing to see", None),
         ("", None),
@@ -44,54 +47,31 @@ def test_extraction(text: str, answer: str | None) -> None:
     assert extract_answer(text) == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "marker", "answer"),
+    [
+        ("Antwort: 7. Das war leicht. The answer is 8", "Antwort:", "7"),
+        ("The answer is positive.\nSo \\boxed{12} it is", "\\boxed{", "12"),
+        ("The answer is 12", "Antwort:", "12"),
+        ("The answer is 12", "", "12"),
+    ],
+)
+def test_the_marker_of_a_format_is_looked_for_first(text: str, marker: str, answer: str) -> None:
+    assert extract_answer(text, marker=marker) == answer
+
+
+@pytest.mark.parametrize("part", ["answer", "answer ", " ", ".*", "****", "{", "\\boxed{", "$", "1,", "####", "A. "])
+def test_extraction_takes_no_time_on_hostile_text(part: str) -> None:
+    """Half a megabyte at once: what is not linear in it would not come to an end."""
+    many = part * (500_000 // len(part))
+    for text in (many, f"The answer is {many}", f"answer{many}", f"{many}answer{' ' * 500_000}"):
+        extract_answer(text)
+
+
 @given(st.text())
 def test_extraction_survives_any_text(text: str) -> None:
     answer = extract_answer(text)
     assert answer is None or answer.strip() == answer != ""
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("left", "right", "equal"),
-    [
-        ("18", "18", True),
-        ("18", "18.0", True),
-        ("1,234", "1234", True),
-        ("18", "19", False),
-        ("0.5", "\\frac{1}{2}", True),
-        ("1/2", "\\frac12", True),
-        ("\\frac{1}{2}", "\\frac{1}{3}", False),
-        ("x+1", "1+x", True),
-        ("(3, \\frac{\\pi}{2})", "\\left(3, \\frac{\\pi}{2}\\right)", True),
-        ("(1, 2)", "(2, 1)", False),
-        ("\\sqrt{8}", "2\\sqrt{2}", True),
-        ("", "1", False),
-        ("}{", "1", False),
-    ],
-)
-async def test_grading(left: str, right: str, equal: bool) -> None:
-    async with MathGrader() as grader:
-        assert await grader.equal(left, right) is equal
-
-
-@pytest.mark.anyio
-async def test_a_hostile_answer_costs_its_time_limit_and_not_the_run() -> None:
-    async with MathGrader(time_limit=1.0) as grader:
-        assert await grader.equal("1/3", "\\frac13")  # starts the worker
-        for hostile in ("9^{9^{9^{9^{9}}}}", "{" * 100_000, "((((" * 5_000, "\x00\ud800 $"):
-            begun = time.monotonic()
-            assert not await grader.equal(hostile, "x")
-            assert time.monotonic() - begun < 10
-        assert await grader.equal("2/4", "\\frac12"), "a worker that was killed is replaced"
-
-
-@pytest.mark.anyio
-async def test_a_comparison_that_is_given_up_leaves_no_reply_for_the_next() -> None:
-    async with MathGrader() as grader:
-        with anyio.move_on_after(0.01):  # while the worker starts
-            await grader.equal("\\frac12", "x")
-        assert not await grader.equal("\\frac12", "y")
-        assert await grader.equal("\\frac12", "\\frac24")
 
 
 @pytest.mark.anyio

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 __all__ = ["extract_answer", "last_boxed"]
 
-_MARKER = re.compile(r"(?:the\s+)?(?:final\s+)?answer\s+is\s*:?", re.IGNORECASE)
+_MARKER = re.compile(r"answer(?:\s+is|[\s*_]*[:=])\s*:?", re.IGNORECASE)
+_NEXT_SENTENCE = re.compile(r"(?<![A-Z][a-z])(?<!\b[A-Z])\.\s+(?=[A-Z])")
+_DISPLAYED = re.compile(r"(?:\*\*(?P<bold>[^*]+)\*\*|\$\$?(?P<math>[^$]+)\$\$?|\\\[(?P<display>.+)\\\])\.?")
 _HASHES = "####"
 _SIGN = r"(?:(?<![\d)])-)?"  # in 10-3 it is no sign
 _EMPHASIS = "*`"
@@ -19,10 +21,11 @@ _BOXES = (r"\boxed", r"\fbox")
 def extract_answer(text: str, *, marker: str | None = None) -> str | None:
     r"""The final answer that a solution states, or None if it has none.
 
-    Looked for in this order: what follows the last ``marker``, if one is given, up to the end of its line; what
-    follows the last "The answer is"; what stands after the last "####"; the last ``\boxed{}``; the last number. A
-    ``\boxed{}`` in such a line is opened, and looked for first where it is the marker. Dollar signs and Markdown's
-    emphasis around the answer, a step tag and a final period are taken off.
+    Looked for in this order: what follows the last ``marker``, if one is given, up to the end of its line or sentence;
+    what follows the last "answer is" or "Answer:"; what stands after the last "####"; the last ``\boxed{}``; a last
+    line that is all bold or all mathematics; the last number. A ``\boxed{}`` in such a line is opened, and looked for
+    first where it is the marker. Dollar signs and Markdown's emphasis around the answer, a step tag and a final period
+    are taken off.
     """
     for candidate in _candidates(text, marker):
         if candidate is not None and (answer := _clean(candidate)):
@@ -39,6 +42,7 @@ def _candidates(text: str, marker: str | None) -> Iterator[str | None]:
     yield _line_of_answer(text[matches[-1].end() :]) if matches else None
     yield _after(_HASHES, text)
     yield last_boxed(text)
+    yield _displayed_last(text)
     yield _last_number(text)
 
 
@@ -48,6 +52,7 @@ def _after(marker: str, text: str) -> str | None:
 
 def _line_of_answer(text: str) -> str:
     line = text.lstrip(f" :\n{_EMPHASIS}").partition("\n")[0]
+    line = _NEXT_SENTENCE.split(line, maxsplit=1)[0]
     boxed = last_boxed(line)
     return line if boxed is None else boxed
 
@@ -69,15 +74,19 @@ def last_boxed(text: str) -> str | None:
     return None
 
 
+def _displayed_last(text: str) -> str | None:
+    """What stands in a last line of its own, bold or as mathematics."""
+    found = _DISPLAYED.fullmatch(text.rstrip().rpartition("\n")[2].strip())
+    return None if found is None else found["bold"] or found["math"] or found["display"]
+
+
 def _last_number(text: str) -> str | None:
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None
 
 
 def _clean(text: str) -> str:
-    answer = text.strip().removesuffix(_TAG).strip()
-    while (bare := answer.removesuffix(".").strip().strip(_EMPHASIS).strip()) != answer:
-        answer = bare
+    answer = text.strip().removesuffix(_TAG).rstrip(f". \n\t{_EMPHASIS}").lstrip(f" \n\t{_EMPHASIS}")
     for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
         if answer.startswith(left) and answer.endswith(right) and len(answer) > len(left) + len(right):
             answer = answer[len(left) : -len(right)].strip()

@@ -7,19 +7,17 @@ from types import TracebackType
 from typing import Self
 
 from asyncsearch.answers.extraction import extract_answer
-from asyncsearch.errors import ConfigurationError
-from asyncsearch.plugins import GRADERS, load_plugin
 
-__all__ = ["Grader", "make_grader"]
+__all__ = ["Grader"]
 
 
 class Grader(ABC):
-    """Finds answers in solutions, and says which are the same and which are right. Open it with ``async with``.
+    """Finds answers in solutions, and says which are the same and which are right. Open it with ``async with``."""
 
-    ``gave_up`` counts pairs of answers that took too long to compare, and count as different.
-    """
-
-    gave_up: int = 0
+    @property
+    def gave_up(self) -> int:
+        """Pairs of answers that took too long to compare, and count as different."""
+        return 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,15 +49,3 @@ class Grader(ABC):
             GradingError: answers cannot be compared at all.
         """
         return await self.equal(reference, answer)
-
-
-def make_grader(name: str, *, time_limit: float) -> Grader:
-    """The grader that is registered under a name, which may take ``time_limit`` seconds to compare two answers.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    grader = load_plugin(GRADERS, name, "grader")(time_limit=time_limit)
-    if not isinstance(grader, Grader):
-        raise ConfigurationError(f"grader {name!r}: what is registered makes no Grader")
-    return grader

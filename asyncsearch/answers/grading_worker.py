@@ -1,58 +1,67 @@
-"""The process that grades: pairs of answers in on standard input, true or false out, one JSON line each.
+"""The process that grades: a function's arguments in on standard input, what it says out, one JSON line each.
 
-It is a process of its own because what models write can keep a symbolic engine busy for ever, and only a
-process can be killed. Run by `asyncsearch.answers.math_grader.MathGrader`, which keeps the time; should that be gone,
-the worker ends by itself.
+It is a process of its own because what models write can keep a symbolic engine busy for ever, and only a process can
+be killed. Run by `asyncsearch.answers.grading_process.GradingProcess`, which keeps the time; should that be gone, the
+worker ends by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
+import inspect
 import logging
 import resource
 import signal
 import sys
-from typing import IO
+from collections.abc import Callable
+from typing import IO, Any
 
 import orjson
-from math_verify import parse, verify
-from math_verify.parser import ExprExtractionConfig, LatexExtractionConfig
 
 __all__ = ["main"]
 
 _GRACE_SECONDS = 10.0
 _MEMORY_BYTES = 4 << 30
-
-_TARGETS = (LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig())
-
-
-def _equal(left: str, right: str) -> bool:
-    """Whether two answers are the same value; the library's own time limits are off, the parent keeps time."""
-    parsed = []
-    for answer in (left, right):
-        found = parse(f"${answer}$", extraction_config=_TARGETS, parsing_timeout=None)
-        parsed.append(found or parse(answer, extraction_config=_TARGETS, parsing_timeout=None))
-    if not all(parsed):
-        return False
-    return bool(verify(parsed[0], parsed[1], timeout_seconds=None))
+_LONGEST_ERROR = 500
+READY = b"ready\n"
+"""The first line, when the function is there."""
 
 
-def main(requests: IO[bytes], replies: IO[bytes], *, seconds: float) -> None:
-    """Answer each line until the input ends, or one takes much longer than ``seconds``."""
+def main(requests: IO[bytes], replies: IO[bytes], *, function: str, seconds: float) -> None:
+    """Call a function, named as ``MODULE:NAME``, for each line until the input ends.
+
+    A call that takes much longer than ``seconds`` ends the process.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        module, _, name = function.partition(":")
+        judge = getattr(importlib.import_module(module), name)
+    replies.write(READY)
+    replies.flush()
     for line in requests:
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE_SECONDS)  # its default is to end the process
-        left, right = orjson.loads(line)
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                equal = _equal(left, right)
-        except Exception:  # noqa: BLE001 - whatever a symbolic engine raises on text from a model, the answers differ
-            equal = False
-        replies.write(orjson.dumps(equal) + b"\n")
+        with contextlib.redirect_stdout(sys.stderr):
+            reply = _reply(judge, orjson.loads(line))
+        replies.write(orjson.dumps(reply) + b"\n")
         replies.flush()
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _reply(judge: Callable[..., Any], arguments: list[str]) -> bool | str:
+    """What the function says, or in words what it raised."""
+    try:
+        said = judge(*arguments)
+        return bool(asyncio.run(_awaited(said)) if inspect.isawaitable(said) else said)
+    except Exception as error:  # noqa: BLE001 - it is anybody's code
+        return f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()[:_LONGEST_ERROR]
+
+
+async def _awaited(said: Any) -> Any:
+    return await said
 
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    main(sys.stdin.buffer, sys.stdout.buffer, seconds=float(sys.argv[1]))
+    main(sys.stdin.buffer, sys.stdout.buffer, function=sys.argv[1], seconds=float(sys.argv[2]))

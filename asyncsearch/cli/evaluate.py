@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from asyncsearch.answers.grader import make_grader
+from asyncsearch.answers import make_grader
 from asyncsearch.cli.console import out
 from asyncsearch.cli.runs import runs_in, unbegun_in
 from asyncsearch.evaluation import Evaluation, evaluate

@@ -112,7 +112,10 @@ def solve_command(
         str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. [default: auto]")
     ] = None,
     grader: Annotated[
-        str | None, typer.Option(help="What compares answers: math, countdown or a plug-in's. [default: the dataset's]")
+        str | None,
+        typer.Option(
+            help="What compares answers: math, countdown, a plug-in's, or MODULE:FUNCTION. [default: the dataset's]"
+        ),
     ] = None,
     resume: Annotated[
         bool,

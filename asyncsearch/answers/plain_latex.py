@@ -1,0 +1,141 @@
+r"""One spelling for what is written in many: answers as plain LaTeX, before anybody looks at their values.
+
+What is taken off or made the same says nothing about the value: delimiters of mathematics, emphasis, sizes of brackets,
+spaces, separators of thousands, text around mathematics. The conventions are those of GSM8K's and MATH's references
+(Hendrycks et al. 2021, arXiv 2103.03874, appendix: ``\frac12``, ``\!``, ``\text{}``, units).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["plain_latex"]
+
+_CHARACTERS = str.maketrans(
+    {
+        "−": "-",
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "∙": r"\cdot ",
+        "÷": "/",
+        "π": r"\pi ",
+        "∞": r"\infty ",
+        "°": r"^\circ ",
+        "≤": r"\le ",
+        "≥": r"\ge ",
+        "≠": r"\ne ",
+        "≈": r"\approx ",
+        "∪": r"\cup ",
+        "∩": r"\cap ",
+        "∈": r"\in ",
+        "±": r"\pm ",
+        "θ": r"\theta ",
+        "‘": "'",
+        "’": "'",
+        "\N{NO-BREAK SPACE}": " ",
+        "\N{THIN SPACE}": " ",
+        "\N{NARROW NO-BREAK SPACE}": " ",
+    }
+)
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
+_SUPERSCRIPT = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
+_DASH = re.compile(r"(?:^|(?<=[\s(\[{,=]))[–—](?=[\d.\\a-zA-Z])")
+_ROOT = re.compile(r"√\s*(\d+|[a-zA-Z]|\([^()]*\)|\{[^{}]*\})")
+_PROGRAM_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)")
+_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
+
+_SPACES = re.compile(
+    r"\\(?:quad|qquad|enspace|thinspace|displaystyle|textstyle|limits)(?![a-zA-Z])|(?<!\\)\\[ ;:!]|~|&nbsp;"
+)
+_THIN_SPACE = re.compile(r"(?<!\\)\\,")
+_SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*")
+_FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_BINOMIAL = re.compile(r"\\[dt]binom(?![a-zA-Z])")
+_TEXT = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|normal)?|mathrm|mathbf|mathit|mathsf|operatorname|mbox|hbox|bf|rm)\s*\{([^{}]*)\}"
+)
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(.*)\}", re.DOTALL)
+
+_GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,?\s*\\[!,;: ]\s*|,\s*\\!\s*)(?=\d{3}(?!\d))")
+_SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SPACED_MIXED = re.compile(r"(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)")
+
+_DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
+_HEDGE = re.compile(
+    r"(?:approximately|about|around|roughly|exactly|simply|equals|equal to|is|\\approx(?![a-zA-Z])|=)\s*", re.I
+)
+_ENDS = ".;,"
+
+
+def plain_latex(text: str) -> str:
+    """An answer in the one spelling."""
+    text = _ascii(text)
+    text = _GROUPS.sub("", text)
+    text = _SPACES.sub(" ", _THIN_SPACE.sub(" ", text))
+    text = _SIZES.sub("", text)
+    text = _BINOMIAL.sub(r"\\binom", _FRACTION.sub(r"\\frac", text))
+    before = None
+    while before != text:
+        before = text
+        text = _bare(_TEXT.sub(r" \1 ", text))
+    if _SPACED_GROUPS.fullmatch(text):
+        text = text.replace(" ", "")
+    if (mixed := _SPACED_MIXED.fullmatch(text)) is not None:
+        text = "{}{}\\frac{{{}}}{{{}}}".format(*mixed.groups())
+    return re.sub(r"\s+", " ", _without_separators(text)).strip()
+
+
+def _ascii(text: str) -> str:
+    text = _DASH.sub("-", "".join(map(_fraction, text)).translate(_CHARACTERS))
+    text = _SUPERSCRIPT.sub(lambda found: f"^{{{''.join(map(_SUPERSCRIPTS.__getitem__, found[0]))}}}", text)
+    text = _PROGRAM_ROOT.sub(r"\\sqrt{\1}", _ROOT.sub(lambda found: f"\\sqrt{{{found[1].strip('{}()')}}}", text))
+    return _PI.sub(r"\\pi", text)
+
+
+def _fraction(character: str) -> str:
+    """One half, and whatever else is a fraction in one character, as LaTeX's."""
+    if unicodedata.category(character) != "No":
+        return character
+    numerator, slash, denominator = unicodedata.normalize("NFKC", character).partition("\N{FRACTION SLASH}")
+    return f"\\frac{{{numerator}}}{{{denominator}}}" if slash and denominator else character
+
+
+def _bare(text: str) -> str:
+    """Without what stands around it: delimiters, emphasis, a box, braces, a hedge in front, a point behind."""
+    text = text.strip().rstrip(_ENDS).strip()
+    for left, right in _DELIMITERS:
+        inner = text[len(left) : -len(right)]
+        if inner and text.startswith(left) and text.endswith(right) and left not in inner:
+            return inner
+    if (boxed := _BOX.fullmatch(text)) is not None or (text[:1] == "{" and _closes(text) == len(text) - 1):
+        return boxed[1] if boxed is not None else text[1:-1]
+    return text[hedge.end() :] if (hedge := _HEDGE.match(text)) is not None and hedge.end() < len(text) else text
+
+
+def _closes(text: str) -> int:
+    """Where the brace that a text begins with is closed."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return position
+    return -1
+
+
+def _without_separators(text: str) -> str:
+    """Without separators of thousands; between brackets a comma is one of a tuple."""
+    parts: list[str] = []
+    depth, begin = 0, 0
+    for found in re.finditer(r"[(\[{]|[)\]}]", text):
+        parts.append(_ungrouped(text[begin : found.start()]) if depth == 0 else text[begin : found.start()])
+        parts.append(found[0])
+        depth = max(depth + (1 if found[0] in "([{" else -1), 0)
+        begin = found.end()
+    parts.append(_ungrouped(text[begin:]) if depth == 0 else text[begin:])
+    return "".join(parts)
+
+
+def _ungrouped(text: str) -> str:
+    return _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)

@@ -1,0 +1,129 @@
+r"""Whether the grader takes each reference of a dataset for itself, however it is written, and not for its neighbours.
+
+    python -m benchmarks.grading DATASET... [--show N] [--output FILE]
+
+A dataset is whatever `asyncsearch solve` takes: ``gsm8k``, ``math500``, a file. Each different reference is put into
+the sentences that models use, found in them again, and compared with what it was. Its neighbours are answers that are
+not the same: the next reference of the dataset, one more and ten times the last number in it, the other sign, a tuple
+with two entries exchanged. What the grader gets wrong is listed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from asyncsearch import load_problems
+from asyncsearch.answers import extract_answer
+from asyncsearch.answers.math_grader import MathGrader
+from benchmarks.command import run
+from benchmarks.measuring import Report
+
+__all__ = ["SENTENCES", "main", "neighbours"]
+
+SENTENCES = (
+    "The answer is: {}",
+    "The answer is ${}$.",
+    "The final answer is \\({}\\).",
+    "Therefore, the final answer is: $\\boxed{{{}}}$. I hope it is correct.",
+    "Final Answer: The final answer is ${}$. I hope it is correct.",
+    "**Answer:** {}",
+    "Answer: {}",
+    "The answer is **{}**.",
+    "So this is what we looked for.\n#### {}",
+    "We get\n\\[\\boxed{{{}}}\\]",
+    "It is\n**{}**",
+    "$\\boxed{{{}}}$",
+)
+"""What models write around their answers."""
+
+_NUMBER = re.compile(r"\d+(?!.*\d)", re.DOTALL)
+_PAIR = re.compile(r"\(([^(),]+),([^(),]+)\)")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How many comparisons were made, and which of them were wrong."""
+
+    made: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def note(self, right: bool, words: str) -> None:
+        """Count a comparison."""
+        self.made += 1
+        if not right:
+            self.wrong.append(words)
+
+    def __str__(self) -> str:
+        return f"{self.made - len(self.wrong):,} of {self.made:,}"
+
+
+def neighbours(reference: str, following: str) -> Iterator[str]:
+    """Answers that are near a reference, and not the same."""
+    if _plain(following) != _plain(reference):
+        yield following
+    if (number := _NUMBER.search(reference)) is not None:
+        before, value, behind = reference[: number.start()], int(number[0]), reference[number.end() :]
+        yield f"{before}{value + 1}{behind}"
+        if value and not before.endswith("."):
+            yield f"{before}{value}0{behind}"
+    if re.fullmatch(r"[1-9][\d.,]*|\\frac\{\d+\}\{\d+\}|\d*\\sqrt\{\d+\}", reference):
+        yield f"-{reference}"
+    if (pair := _PAIR.fullmatch(reference)) is not None and pair[1].strip() != pair[2].strip():
+        yield f"({pair[2]},{pair[1]})"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s,$]|\\[!,]", "", text)
+
+
+async def _check(references: Sequence[str]) -> tuple[_Tally, _Tally, float]:
+    """Of each reference: whether it is itself, whether it is none of its neighbours, and milliseconds a comparison."""
+    same, different = _Tally(), _Tally()
+    async with MathGrader() as grader:
+        await grader.equal(r"\frac12", "1/2")  # starts the process
+        begun = time.perf_counter()
+        for reference, following in zip(references, [*references[1:], references[0]], strict=True):
+            same.note(await grader.equal(reference, reference), f"{reference!r} is not itself")
+            for sentence in SENTENCES:
+                answer = extract_answer(sentence.format(reference))
+                right = answer is not None and await grader.equal(reference, answer)
+                same.note(right, f"{reference!r} in {sentence!r} is {answer!r}")
+            for other in neighbours(reference, following):
+                different.note(not await grader.equal(reference, other), f"{reference!r} is {other!r}")
+        seconds = time.perf_counter() - begun
+    return same, different, 1000 * seconds / (same.made + different.made)
+
+
+def main(
+    datasets: Annotated[list[str], typer.Argument(help="Names or files of datasets.")],
+    show: Annotated[int, typer.Option(min=0, help="Comparisons to list of those that are wrong.")] = 20,
+    output: Annotated[Path | None, typer.Option(help="Where the table is written as JSON.")] = None,
+) -> None:
+    """Print the table."""
+    report = Report("grading", output)
+    rows = []
+    wrong: list[str] = []
+    for dataset in datasets:
+        references = [problem.answer for problem in load_problems(dataset) if problem.answer is not None]
+        references = [*dict.fromkeys(references)]
+        same, different, milliseconds = anyio.run(_check, references)
+        rows.append([Path(dataset).stem, f"{len(references):,}", str(same), str(different), f"{milliseconds:.2f}"])
+        wrong += [*same.wrong, *different.wrong]
+    headings = ["dataset", "different references", "the same", "not the same", "ms a comparison"]
+    report.add("references in the sentences of models, and their neighbours", headings, rows)
+    for words in wrong[:show]:
+        print(words)
+    if wrong:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -25,7 +25,18 @@ from asyncsearch.errors import (
     TooManyFailures,
     UserError,
 )
-from asyncsearch.evaluation import Accuracy, Evaluation, Method, evaluate
+from asyncsearch.evaluation import (
+    Accuracy,
+    Estimate,
+    EvaluatedRun,
+    Evaluation,
+    Judgement,
+    Method,
+    PairedTest,
+    evaluate,
+    evaluate_run,
+    paired_test,
+)
 from asyncsearch.format import Format
 from asyncsearch.options import SolveOptions
 from asyncsearch.problem import Problem
@@ -43,16 +54,20 @@ __all__ = [
     "Candidate",
     "ConfigurationError",
     "DatasetError",
+    "Estimate",
+    "EvaluatedRun",
     "Evaluation",
     "Format",
     "Grader",
     "GradingError",
     "JournalError",
+    "Judgement",
     "Method",
     "ModelError",
     "ModelGone",
     "Node",
     "NodeState",
+    "PairedTest",
     "Problem",
     "ProblemResult",
     "Rebase",
@@ -70,9 +85,11 @@ __all__ = [
     "UserError",
     "bundled_model",
     "evaluate",
+    "evaluate_run",
     "extract_answer",
     "load_problems",
     "make_strategy",
+    "paired_test",
     "read_results",
     "solve",
     "solve_dataset",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from command_line import command
+from command_line import HEEDING_INTERRUPTS, command
 
 from asyncsearch import ProblemResult, read_results
 
@@ -36,7 +36,7 @@ def test_solve_compares_four_rows(tmp_path: Path) -> None:
         assert row in done.stdout
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"command.yaml", "greedy", "rebase", "sampling"}
     evaluated = command("evaluate", "run", "--json", cwd=tmp_path)
-    records = orjson.loads(evaluated.stdout)
+    records = orjson.loads(evaluated.stdout)["runs"]
     assert [Path(record["run"]).name for record in records] == ["greedy", "rebase", "sampling"]
     assert {record["solved"] for record in records} == {6}
     assert len(records[1]["accuracies"]) == 9, "best-of-n and weighted under four aggregations, and majority"
@@ -134,15 +134,6 @@ def test_a_problem_that_fails_is_recorded_and_the_exit_status_says_so(tmp_path: 
     assert results["good"]["error"] is None
     assert results["empty"]["error"] == "the problem is empty"
     assert "arithmetic/policy has 512" in results["long"]["error"]
-
-
-# As a terminal starts a program: tests in a shell's background ignore interrupts, and so would what they start.
-HEEDING_INTERRUPTS = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from asyncsearch.cli import main
-main()
-"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")

@@ -13,9 +13,10 @@ from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import ConfigurationError
-from asyncsearch.evaluation import Evaluation, evaluate
+from asyncsearch.evaluation import Evaluation, Method, evaluate
 from asyncsearch.replay import Replay, replay, replay_anytime
-from asyncsearch.report.table import accounts_table, anytime_table, evaluation_table
+from asyncsearch.report.evaluation_table import methods_table
+from asyncsearch.report.table import accounts_table, anytime_table
 
 __all__ = ["replay_command"]
 
@@ -55,8 +56,9 @@ def replay_command(
     found, evaluation = asyncio.run(
         _replay(run, strategy=strategy, parameters=parameters, vote=vote, aggregation=aggregation)
     )
-    out.print(evaluation_table(evaluation, title=Text(f"{run}: {found.strategy}")))
     chosen = found.options.vote_for(found.strategy)
+    method = Method.of(chosen, found.options.aggregation)
+    out.print(methods_table(evaluation, method, title=Text(f"{run}: {found.strategy}")))
     words = f"{len(found.results)} problems replayed; with {chosen} vote and {found.options.aggregation} scores "
     out.print(Text(f"{words}{found.accuracy.correct} of {found.accuracy.total} right"))
     out.print(accounts_table(evaluation.accounts))

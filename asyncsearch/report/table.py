@@ -1,10 +1,8 @@
-"""Tables for a terminal, and the same as JSON."""
+"""Tables for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -12,10 +10,11 @@ from rich.text import TextType
 
 from asyncsearch.accounting import Accounts
 from asyncsearch.comparison import Row
-from asyncsearch.evaluation import Accuracy, Evaluation
+from asyncsearch.evaluation import Accuracy
 from asyncsearch.replay import Replay
+from asyncsearch.report.numbers import count, interval, percent
 
-__all__ = ["accounts_table", "anytime_table", "comparison_table", "evaluation_json", "evaluation_table"]
+__all__ = ["accounts_table", "anytime_table", "comparison_table"]
 
 _LONG = 1_000_000
 """From here on numbers are shortened."""
@@ -34,51 +33,10 @@ def comparison_table(rows: Sequence[Row], *, title: str) -> Table:
     for row in rows:
         cells = [row.name, "-", "-"]
         if row.accuracy is not None:
-            low, high = row.accuracy.interval()
-            cells[1:] = _percent(row.accuracy.value), f"{100 * low:.0f}-{high:.0%}"
-        cells += [_count(row.policy_tokens), _count(row.reward_tokens), _flops(row.flops), _seconds(row.seconds)]
+            cells[1:] = percent(row.accuracy.value), interval(row.accuracy)
+        cells += [count(row.policy_tokens), count(row.reward_tokens), _flops(row.flops), _seconds(row.seconds)]
         table.add_row(*cells, *([str(row.failed)] if with_failures else []))
     return table
-
-
-def evaluation_table(evaluation: Evaluation, *, title: TextType) -> Table:
-    """Every vote of one run, best first in each kind."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("vote")
-    table.add_column("step scores")
-    table.add_column("accuracy", justify="right")
-    table.add_column("95 % interval", justify="right")
-    for method, accuracy in evaluation.accuracies.items():
-        cells = (_percent(accuracy.value), _interval(accuracy)) if accuracy.total else ("-", "-")
-        table.add_row(method.vote, method.aggregation or "-", *cells)
-    return table
-
-
-def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The same as a JSON value: counts, accounts, and one record per vote."""
-    return {
-        "solved": evaluation.solved,
-        "failed": evaluation.failed,
-        "ungraded": evaluation.ungraded,
-        "grading_gave_up": evaluation.grading_gave_up,
-        "grading_failed": evaluation.grading_failed,
-        "seconds": evaluation.seconds,
-        "found": evaluation.found.value,
-        "different_answers": evaluation.different_answers,
-        "accounts": asdict(evaluation.accounts),
-        "flops": evaluation.accounts.flops,
-        "accuracies": [
-            {
-                "vote": method.vote,
-                "aggregation": method.aggregation,
-                "correct": accuracy.correct,
-                "total": accuracy.total,
-                "accuracy": accuracy.value,
-                "interval": accuracy.interval(),
-            }
-            for method, accuracy in evaluation.accuracies.items()
-        ],
-    }
 
 
 def accounts_table(accounts: Accounts) -> Table:
@@ -90,7 +48,7 @@ def accounts_table(accounts: Accounts) -> Table:
     for name, model in (("policy", accounts.policy), ("reward", accounts.reward)):
         tokens = (model.prompt_tokens, model.cached_tokens, model.generated_tokens, model.wasted_tokens)
         seconds = (model.queue_seconds, model.runtime_seconds)
-        table.add_row(name, *map(_count, tokens), _flops(model.flops), *map(_seconds, seconds))
+        table.add_row(name, *map(count, tokens), _flops(model.flops), *map(_seconds, seconds))
     return table
 
 
@@ -102,13 +60,9 @@ def anytime_table(replays: Sequence[Replay], *, title: TextType) -> Table:
     for found in replays:
         accounts, accuracy = found.accounts, found.accuracy
         tokens = (accounts.policy.generated_tokens, accounts.reward.prompt_tokens)
-        cells = ["-", "-"] if not accuracy.total else [_percent(accuracy.value), _interval(accuracy)]
-        table.add_row(str(found.strategy.width), *cells, *map(_count, tokens), _flops(accounts.flops))
+        cells = ["-", "-"] if not accuracy.total else [percent(accuracy.value), _interval(accuracy)]
+        table.add_row(str(found.strategy.width), *cells, *map(count, tokens), _flops(accounts.flops))
     return table
-
-
-def _count(tokens: int) -> str:
-    return f"{tokens:,}" if tokens < _LONG else f"{tokens / 1e6:.1f}M"
 
 
 def _seconds(seconds: float) -> str:
@@ -117,10 +71,6 @@ def _seconds(seconds: float) -> str:
 
 def _flops(count: float | None) -> str:
     return "-" if count is None else f"{count:.2e}".replace("e+", "e") if count else "0"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
 
 
 def _interval(accuracy: Accuracy) -> str:

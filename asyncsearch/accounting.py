@@ -10,7 +10,7 @@ from asyncsearch.scheduler import Cost
 from asyncsearch.tree import NodeState, Tree
 from runtimes.base import ModelSize, Usage
 
-__all__ = ["Accounts", "ModelAccount", "account_for", "forward_flops"]
+__all__ = ["Accounts", "ModelAccount", "account_for", "account_of", "forward_flops"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +129,12 @@ def account_for(
         policy_costs.append((records.policy, True))
         reward_costs.append((records.reward, True))
     return Accounts(
-        policy=_account(policy_costs, policy), reward=_account(reward_costs, reward), peak_tokens=tree.peak_tokens
+        policy=account_of(policy_costs, policy), reward=account_of(reward_costs, reward), peak_tokens=tree.peak_tokens
     )
 
 
-def _account(costs: Iterable[tuple[Cost, bool]], size: ModelSize | None) -> ModelAccount:
-    """The sum of costs, each with whether its node was lost."""
+def account_of(costs: Iterable[tuple[Cost, bool]], size: ModelSize | None) -> ModelAccount:
+    """The sum of what requests to one model cost, each with whether nothing came of its answer."""
     prompt = cached = generated = speculated = aborted = failed = 0
     flops = queue_seconds = runtime_seconds = 0.0
     for cost, lost in costs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -29,11 +29,12 @@ from asyncsearch.run_directory import (
     require_free,
     unwritable,
 )
-from asyncsearch.solve import OnResult, solve_dataset
+from asyncsearch.scheduler import SchedulerStatistics
+from asyncsearch.solve import solve_dataset
 from asyncsearch.strategies import Strategy
 from runtimes.base import Runtime
 
-__all__ = ["Row", "Spectator", "compare"]
+__all__ = ["Row", "RunSpectator", "Spectator", "compare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +54,38 @@ class Row:
     failed: int = 0
 
 
+class RunSpectator(Protocol):
+    """Whoever wants to see how far one run is."""
+
+    def begin(self, found: int) -> None:
+        """It begins, or goes on with ``found`` results that are there already, and are counted first."""
+
+    def count(self, result: ProblemResult) -> None:
+        """A problem is done."""
+
+    def end(self) -> None:
+        """All are."""
+
+
 class Spectator(Protocol):
     """Whoever wants to see how far a comparison is."""
 
     def note(self, message: str) -> None:
         """Something is going on that takes time."""
 
-    def track(self, name: str, total: int) -> AbstractContextManager[OnResult]:
-        """The block is one run of ``total`` problems; the value is to be called with each result."""
+    def expect(self, name: str, total: int) -> RunSpectator:
+        """There will be a run of ``total`` problems; the value is told of it."""
+
+    def measure(self, statistics: SchedulerStatistics) -> None:
+        """So much has been done for the runs under way by now, since the first of them began."""
 
 
 async def compare(
     problems: Sequence[Problem],
     entries: Sequence[Entry],
     *,
-    policy: str,
-    reward: str | None,
+    policy: Runtime | str,
+    reward: Runtime | str | None,
     directory: Path,
     options: SolveOptions,
     resumption: Resumption | None = None,
@@ -93,6 +110,17 @@ async def compare(
     ready_once = _Once(ready)
     format_name = options.format if isinstance(options.format, str) else options.format.name
     paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
+    watched = {id(entry.strategy): (entry.name, spectator.expect(entry.name, len(problems))) for entry in entries}
+
+    def start(strategy: Strategy, run: RunDirectory) -> None:
+        name, spectated = watched[id(strategy)]
+        ready_once()
+        _tell_what_is_there(run, name, len(problems), spectator)
+        spectated.begin(len(run))
+
+    def count(strategy: Strategy, result: ProblemResult) -> None:
+        watched[id(strategy)][1].count(result)
+
     if resumption is not None:
         _require_same_kind(directory, entries)
     for entry, path in zip(entries, paths, strict=True):  # before the models, which take their time
@@ -111,34 +139,20 @@ async def compare(
             if resumption is None:
                 require_free(directory)
         for group in [entries] if together else [[entry] for entry in entries]:
-            with ExitStack() as tracking:
-                watched = {
-                    id(entry.strategy): (entry, tracking.enter_context(spectator.track(entry.name, len(problems))))
-                    for entry in group
-                }
-
-                def start(
-                    strategy: Strategy, run: RunDirectory, watched: dict[int, tuple[Entry, OnResult]] = watched
-                ) -> None:
-                    ready_once()
-                    _tell_what_is_there(run, watched[id(strategy)][0].name, len(problems), spectator)
-
-                def track(
-                    strategy: Strategy, result: ProblemResult, watched: dict[int, tuple[Entry, OnResult]] = watched
-                ) -> None:
-                    watched[id(strategy)][1](strategy, result)
-
-                runs = await solve_dataset(
-                    problems,
-                    [entry.strategy for entry in group],
-                    policy=policy_runtime,
-                    reward=reward_runtime if any(entry.strategy.scored for entry in group) else None,
-                    run_dir=directory if len(group) == len(entries) else directory / group[0].name,
-                    resume=resumption or False,
-                    options=options,
-                    on_result=track,
-                    on_start=start,
-                )
+            runs = await solve_dataset(
+                problems,
+                [entry.strategy for entry in group],
+                policy=policy_runtime,
+                reward=reward_runtime if any(entry.strategy.scored for entry in group) else None,
+                run_dir=directory if len(group) == len(entries) else directory / group[0].name,
+                resume=resumption or False,
+                options=options,
+                on_result=count,
+                on_start=start,
+                on_statistics=spectator.measure,
+            )
+            for entry in group:
+                watched[id(entry.strategy)][1].end()
             for entry, run in zip(group, runs, strict=True):
                 if run.grading_gave_up:
                     spectator.note(

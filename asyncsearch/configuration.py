@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from asyncsearch.datasets.loading import is_dataset_name
 from asyncsearch.datasets.record import check_fields
 from asyncsearch.errors import ConfigurationError
-from asyncsearch.files import write_whole_file
-from asyncsearch.format import Format, format_from
+from asyncsearch.format import FORMATS, Format, format_from
 from asyncsearch.options import SolveOptions
 from asyncsearch.plugins import suggestion
 from asyncsearch.strategies.registry import known_parameters
+from asyncsearch.yaml_files import read_yaml, write_yaml
 
-__all__ = ["Configuration", "load_configuration", "save_configuration"]
+__all__ = ["Configuration", "default_configuration", "interpret", "load_configuration", "save_configuration"]
 
 _OPTIONS = (
     "seed",
@@ -77,6 +77,28 @@ class Configuration:
             said["format"] = _inline_format(self.format)
         return said
 
+    def with_absolute_paths(self) -> Configuration:
+        """The same in words that mean the same in another working directory; where it is written to is left out."""
+        dataset, format = self.dataset, self.format
+        return replace(
+            self,
+            out=None,
+            dataset=dataset if dataset is None or is_dataset_name(dataset) else str(Path(dataset).absolute()),
+            format=str(Path(format).absolute()) if isinstance(format, str) and format not in FORMATS else format,
+            policy=_absolute(self.policy),
+            reward=_absolute(self.reward),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What a file has to hold to be read as this; ``notes`` are left out."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(Configuration)}
+        del values["notes"]
+        parameters = values.pop("parameters")
+        content: dict[str, Any] = {name: value for name, value in values.items() if value is not None} | parameters
+        if self.strategies is not None:
+            content["strategies"] = [*self.strategies]
+        return content
+
     @property
     def named_strategies(self) -> tuple[dict[str, Any], ...]:
         """The strategies that it names, as ``strategies`` are."""
@@ -100,17 +122,11 @@ def load_configuration(path: Path) -> Configuration:
         ConfigurationError: the file is missing or no such mapping, or has an unknown key or a wrong value;
             the message names the key, and the nearest one that is known.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{path}: not valid YAML: {reason}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: must be a mapping of options to values")
     try:
-        return _interpret({str(key): value for key, value in content.items()})
+        return interpret(content)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
 
@@ -121,16 +137,24 @@ def save_configuration(path: Path, configuration: Configuration) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    values = {item.name: getattr(configuration, item.name) for item in dataclasses.fields(Configuration)}
-    del values["notes"]
-    parameters = values.pop("parameters")
-    content = {name: value for name, value in values.items() if value is not None} | parameters
-    if configuration.strategies is not None:
-        content["strategies"] = list(configuration.strategies)
-    write_whole_file(path, iter([yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()]))
+    write_yaml(path, configuration.to_mapping())
 
 
-def _interpret(content: dict[str, Any]) -> Configuration:
+def _absolute(model: str | None) -> str | None:
+    name, colon, address = (model or "").partition(":")
+    directory = Path(address if colon else name)
+    if model is None or not directory.is_dir() or (colon and name != "local"):
+        return model
+    return f"local:{directory.absolute()}"
+
+
+def interpret(content: Mapping[Any, Any]) -> Configuration:
+    """The configuration that a file with this content is.
+
+    Raises:
+        ConfigurationError: as `load_configuration`.
+    """
+    content = {str(key): value for key, value in content.items()}
     values: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     notes: list[str] = []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["UNFINISHED", "require_linked", "sync_directory", "write_whole_file"]
+__all__ = ["UNFINISHED", "require_linked", "sync_directory", "whole_file", "write_whole_file"]
 
 UNFINISHED = ".tmp"
 """What the name of a file ends in that is not written whole yet."""
@@ -29,11 +31,22 @@ def write_whole_file(path: Path, parts: Iterator[bytes]) -> None:
     Raises:
         OSError: it cannot be written; what was there is untouched.
     """
+    with whole_file(path) as file:
+        for part in parts:
+            file.write(part)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there whole when the block has ended, in the place of what was there; or not at all.
+
+    Raises:
+        OSError: it cannot be written; what was there is untouched, as it is when the block raises anything.
+    """
     temporary = path.with_suffix(UNFINISHED)
     try:
         with temporary.open("wb") as file:
-            for part in parts:
-                file.write(part)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

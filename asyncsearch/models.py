@@ -7,16 +7,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.errors import ConfigurationError, ModelError
 from asyncsearch.plugins import RUNTIMES, load_plugin
 from runtimes.base import Capabilities, ModelSize, Runtime, RuntimeFailure
 
 __all__ = ["open_runtime", "size_of"]
 
+_BUNDLED = "bundled"
+
 
 @asynccontextmanager
 async def open_runtime(runtime: Runtime | str) -> AsyncIterator[Runtime]:
     """Open a runtime, or the one that ``NAME:ADDRESS`` says; a directory alone is a local model.
+
+    ``bundled:policy`` is a local model that ships, see `bundled_model`.
 
     Raises:
         ConfigurationError: the name is unknown.
@@ -40,6 +45,8 @@ def size_of(model: Capabilities | None, *, parameters: float | None = None) -> M
 
 def _runtime_named(text: str) -> Runtime:
     name, colon, address = text.partition(":")
+    if name == _BUNDLED:
+        name, address = "local", str(bundled_model(address))
     if not colon and Path(text).is_dir():
         name, address = "local", text
     elif not (name and address):

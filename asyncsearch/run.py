@@ -122,14 +122,21 @@ def run_paths(strategies: Sequence[Strategy], run_dir: Path | str | None) -> lis
 
 
 def run_names(strategies: Sequence[Strategy]) -> list[str]:
-    """A directory's name for each strategy: its own, and a number where another has it already."""
+    """A directory's name for each strategy: its own, with its width where it is there at several.
+
+    Where that is not enough to tell them apart, it has a number.
+    """
+    names = [strategy.full_name.replace(":", "-") for strategy in strategies]  # colons some file systems do not take
+    widths: dict[str, set[int]] = {}
+    for strategy, name in zip(strategies, names, strict=True):
+        widths.setdefault(name, set()).add(strategy.width)
     seen: Counter[str] = Counter()
-    names: list[str] = []
-    for strategy in strategies:
-        name = strategy.full_name.replace(":", "-")  # which some file systems do not take
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return names
+    found: list[str] = []
+    for strategy, name in zip(strategies, names, strict=True):
+        wide = f"{name}-{strategy.width}" if len(widths[name]) > 1 else name
+        seen[wide] += 1
+        found.append(wide if seen[wide] == 1 else f"{wide}-{seen[wide]}")
+    return found
 
 
 def search_config(strategy: Strategy, options: SolveOptions) -> dict[str, Any]:

@@ -248,8 +248,7 @@ async def _solve_all(
             for tally in tallies:
                 if tally.directory is not None:
                     meanwhile.start_soon(tally.directory.keep_synced)
-            if on_statistics is not None:
-                meanwhile.start_soon(_keep_telling, scheduler, on_statistics)
+            meanwhile.start_soon(_keep_telling, scheduler, on_statistics)
             async with anyio.create_task_group() as searches:
                 for order, job in enumerate(jobs):
                     searches.start_soon(work, await admission.enter(), order, *job)
@@ -258,8 +257,8 @@ async def _solve_all(
     return [tally.finish(statistics, grader.gave_up) for tally in tallies]
 
 
-async def _keep_telling(scheduler: Scheduler, tell: OnStatistics) -> None:
-    while True:
+async def _keep_telling(scheduler: Scheduler, tell: OnStatistics | None) -> None:
+    while tell is not None:
         tell(scheduler.statistics())
         await anyio.sleep(_STATISTICS_SECONDS)
 

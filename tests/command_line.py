@@ -8,7 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["command"]
+__all__ = ["HEEDING_INTERRUPTS", "command"]
+
+# As a terminal starts a program: tests in a shell's background ignore interrupts, and so would what they start.
+HEEDING_INTERRUPTS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from asyncsearch.cli import main
+main()
+"""
 
 
 def command(*arguments: str, cwd: Path, file_limit: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -12,10 +12,15 @@ from asyncsearch.cli.check import check_command
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USER_ERROR, out, say_error
 from asyncsearch.cli.convert_reward import convert_reward_command
 from asyncsearch.cli.evaluate import evaluate_command
+from asyncsearch.cli.export import export_command
 from asyncsearch.cli.launch import launch_command
 from asyncsearch.cli.replay import replay_command
+from asyncsearch.cli.report import report_command
+from asyncsearch.cli.score import score_command
 from asyncsearch.cli.solve import solve_command
 from asyncsearch.cli.strategies import strategies_command
+from asyncsearch.cli.sweep import sweep_command
+from asyncsearch.cli.watch import watch_command
 from asyncsearch.errors import AsyncSearchError, UserError
 
 __all__ = ["app", "main"]
@@ -29,7 +34,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="solve")(solve_command)
+app.command(name="sweep")(sweep_command)
 app.command(name="evaluate")(evaluate_command)
+app.command(name="export")(export_command)
+app.command(name="score")(score_command)
+app.command(name="report")(report_command)
+app.command(name="watch")(watch_command)
 app.command(name="launch")(launch_command)
 app.command(name="strategies")(strategies_command)
 app.command(name="replay")(replay_command)
@@ -38,7 +48,11 @@ app.command(name="convert-reward")(convert_reward_command)
 
 
 def main() -> None:
-    """Run the command line. A user's mistake ends it with one line and exit status 2."""
+    """Run the command line. A user's mistake ends it with one line and exit status 2.
+
+    What is named as MODULE:NAME may lie in the working directory, behind all that is installed.
+    """
+    sys.path.append("")
     try:
         app()
     except UserError as error:

@@ -8,6 +8,8 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
+from asyncsearch.report.harmless import harmless
+
 __all__ = ["EXIT_INTERRUPTED", "EXIT_SOME_FAILED", "EXIT_USER_ERROR", "err", "out", "say_error"]
 
 EXIT_SOME_FAILED = 1
@@ -31,5 +33,4 @@ err = _Enduring(stderr=True)
 
 def say_error(message: str) -> None:
     """One line on standard error, with nothing in it that a terminal would obey."""
-    printable = "".join(character if character.isprintable() else " " for character in message)
-    err.print(Text.assemble(("error: ", "bold red"), printable), soft_wrap=True)
+    err.print(Text.assemble(("error: ", "bold red"), harmless(message)), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -36,6 +37,8 @@ def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             nonlocal interrupted
             if interrupted:  # whoever is this impatient is right: what was written stays, as after a kill
                 err.show_cursor()
+                if err.is_interactive:  # from behind what is shown there
+                    os.write(sys.stderr.fileno(), b"\n")
                 os._exit(EXIT_INTERRUPTED)
             interrupted = True
             loop.call_soon_threadsafe(task.cancel)

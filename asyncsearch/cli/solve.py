@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,20 +13,19 @@ from rich.text import Text
 
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.command_file import recall_command, remember_command
-from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, err, out, say_error
-from asyncsearch.cli.interrupts import run_until_interrupted
+from asyncsearch.cli.console import err
+from asyncsearch.cli.console import out as console
 from asyncsearch.cli.parameters import parse_fields, parse_parameters
+from asyncsearch.cli.searching import search
 from asyncsearch.comparison import compare
 from asyncsearch.configuration import Configuration, default_configuration, load_configuration
 from asyncsearch.datasets.bundled import BUNDLED
 from asyncsearch.datasets.hub import HUB_DATASETS
 from asyncsearch.datasets.loading import is_dataset_name, load_problems
-from asyncsearch.entries import Entry, entries_for
-from asyncsearch.errors import ConfigurationError, ModelGone, RunDirectoryError, StorageError, TooManyFailures
+from asyncsearch.entries import entries_for
+from asyncsearch.errors import ConfigurationError, RunDirectoryError
 from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
-from asyncsearch.problem import Problem
-from asyncsearch.report.progress import Progress, open_progress
 from asyncsearch.report.table import comparison_table
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
 from asyncsearch.run_directory import COMMAND_FILE, CONFIG_FILE, Resumption, require_free
@@ -212,85 +210,28 @@ def solve_command(
     policy, reward = _models(chosen, scored=scored)
     if resumption is None:
         require_free(directory)  # before the models are loaded, and before anything is solved
-    failed = _compare(
-        problems,
-        entries,
-        policy,
-        reward,
-        directory,
-        options,
-        resumption,
-        bool(named),
+    done = search(
+        lambda progress, ready: compare(
+            problems,
+            entries,
+            policy=policy,
+            reward=reward,
+            directory=directory,
+            options=options,
+            resumption=resumption,
+            together=bool(named),
+            spectator=progress,
+            ready=ready,
+        ),
+        searches=len(problems) * len(entries),
+        directory=directory,
         remember=lambda: remember_command(directory, chosen),
     )
-    if failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _compare(
-    problems: Sequence[Problem],
-    entries: Sequence[Entry],
-    policy: str,
-    reward: str | None,
-    directory: Path,
-    options: SolveOptions,
-    resumption: Resumption | None,
-    together: bool,
-    remember: Callable[[], None],
-) -> int:
-    """Run the entries, print the table, and return how many searches failed."""
-    progress: Progress | None = None
-    begun = False
-
-    def begin() -> None:
-        nonlocal begun
-        remember()
-        begun = True
-
-    try:
-        with open_progress(err) as progress:
-            rows = run_until_interrupted(
-                partial(
-                    compare,
-                    problems,
-                    entries,
-                    policy=policy,
-                    reward=reward,
-                    directory=directory,
-                    options=options,
-                    resumption=resumption,
-                    together=together,
-                    spectator=progress,
-                    ready=begin,
-                )
-            )
-    except (KeyboardInterrupt, ModelGone, StorageError, TooManyFailures) as end:
-        interrupted = isinstance(end, KeyboardInterrupt)
-        if not (begun or interrupted):
-            raise
-        if not interrupted:
-            first = f"; the first: {progress.first_error}" if progress is not None and progress.first_error else ""
-            say_error(f"{end}{first if isinstance(end, TooManyFailures) else ''}")
-        done = f"{0 if progress is None else progress.done} of {len(problems) * len(entries)} searches were done"
-        kept = f"what was done is kept in {directory}, {_way_on(end)}" if begun else "nothing was begun"
-        err.print(Text(f"{'interrupted' if interrupted else 'stopped'}: {done}; {kept}"), soft_wrap=True)
-        raise typer.Exit(EXIT_INTERRUPTED if interrupted else EXIT_SOME_FAILED) from None
     ungraded = sum(problem.answer is None for problem in problems)
     without = f", {ungraded} of them without an answer to grade by" if ungraded else ""
-    out.print(comparison_table(rows, title=f"{len(problems)} problems{without}, seed {options.seed}"))
-    out.print(Text(f"results in {directory}"))
-    if progress.failed:
-        say_error(f"{progress.failed} of the searches failed; the first: {progress.first_error}")
-    return progress.failed
-
-
-def _way_on(end: BaseException) -> str:
-    """How to go on with a run that ended like this."""
-    if isinstance(end, TooManyFailures):
-        return "add --retry-failed to go on and solve again what failed"
-    if isinstance(end, StorageError):
-        return "and --resume goes on once that is mended"
-    return "add --resume to go on"
+    console.print(comparison_table(done.value, title=f"{len(problems)} problems{without}, seed {options.seed}"))
+    console.print(Text(f"results in {directory}"))
+    done.conclude()
 
 
 def _why_nothing_to_resume(directory: Path) -> str:

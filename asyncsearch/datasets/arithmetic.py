@@ -315,6 +315,6 @@ def bundled_problems_file() -> Path:
     return Path(str(resources.files("asyncsearch") / "bundled" / "arithmetic" / "test.jsonl"))
 
 
-def bundled_model(role: str) -> Path:
-    """The directory of the model that was trained for these problems; ``role`` is "policy" or "reward"."""
-    return Path(str(resources.files("asyncsearch") / "bundled" / "arithmetic" / role))
+def bundled_model(name: str) -> Path:
+    """The directory of a model that was trained for these problems: "policy", "policy-large" or "reward"."""
+    return Path(str(resources.files("asyncsearch") / "bundled" / "arithmetic" / name))

@@ -14,6 +14,7 @@ import yaml
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.format.format import Format
 from asyncsearch.plugins import suggestion
+from asyncsearch.yaml_files import read_yaml
 
 __all__ = ["FORMATS", "format_from", "format_named"]
 
@@ -63,12 +64,7 @@ def format_named(name: str) -> Format:
         raise ConfigurationError(
             f"unknown policy format {name!r}; {suggestion(name, [*FORMATS])}; or name a YAML file of one"
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     try:
         return format_from(content, name=path.stem)
     except ConfigurationError as error:

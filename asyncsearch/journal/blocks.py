@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from asyncsearch.errors import JournalDamaged, JournalError
 from asyncsearch.files import require_linked, sync_directory
@@ -118,8 +118,9 @@ class BlockWriter:
 class BlockReader:
     """Reads the payloads of all whole blocks, in order, each with the offset of its block.
 
-    After the last one ``end`` is where it ends, ``torn`` the number of bytes behind it, to be cut off, and ``count``
-    how many there were.
+    After the last one ``end`` is where it ends, ``size`` that of the file by then, ``torn`` the number of bytes between
+    them, to be cut off, and ``count`` how many blocks there were. To iterate once more goes on behind the last block
+    that there was, with what has been added since.
 
     Raises:
         JournalError: the file is no journal, or a block is damaged; the message names its offset.
@@ -127,14 +128,14 @@ class BlockReader:
 
     def __init__(self, path: Path) -> None:
         self.end = 0
-        self.torn = 0
+        self.size = 0
         self.count = 0
         self._path = path
+        self._last = 0, b""
         try:
-            self._file = path.open("rb")
-            self._size = os.fstat(self._file.fileno()).st_size
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise JournalError(f"{path}: cannot be read: {error.strerror or error}") from error
+            raise self._unreadable(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -142,53 +143,90 @@ class BlockReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        os.close(self._descriptor)
+
+    @property
+    def torn(self) -> int:
+        """Bytes of a block that is not whole, behind the last one that is."""
+        return self.size - self.end
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file at the path still holds what was read of it.
+
+        It does not if that was cut off, whatever has been written in its place, or another file stands there.
+        """
+        offset, header = self._last
+        try:
+            there = self._path.stat()
+            return (
+                os.path.samestat(there, os.fstat(self._descriptor))
+                and there.st_size >= self.end
+                and os.pread(self._descriptor, len(header), offset) == header
+            )
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        magic = self._file.read(len(MAGIC))
-        if magic != MAGIC:
-            begun = magic.rstrip(b"\0")
-            if not MAGIC.startswith(begun) or (begun != magic and not self._is_blank_from(len(magic))):
-                raise JournalError(
-                    f"{self._path}, byte 0: no journal as this version writes them begins like this: it is damaged, or "
-                    "another version's"
-                )
-            self.torn = self._size
-            return
-        self.end = len(MAGIC)
-        while (left := self._size - self.end) > 0:
-            header = self._file.read(_HEADER.size)
+        try:
+            # Anew each time, lest anything is in the buffer that has been cut off since.
+            with open(self._descriptor, "rb", closefd=False) as file:
+                self.size = file.seek(0, os.SEEK_END)
+                file.seek(self.end)
+                yield from self._blocks(file)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _blocks(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        if self.end == 0:
+            magic = file.read(len(MAGIC))
+            if magic != MAGIC:
+                begun = magic.rstrip(b"\0")
+                if not MAGIC.startswith(begun) or (begun != magic and not _is_blank_from(file, len(magic))):
+                    raise JournalError(
+                        f"{self._path}, byte 0: no journal as this version writes them begins like this: it is "
+                        "damaged, or another version's"
+                    )
+                return
+            self.end = len(MAGIC)
+        while (left := self.size - self.end) > 0:
+            header = file.read(_HEADER.size)
             if len(header) < _HEADER.size:
                 break
             length, check, header_check = _HEADER.unpack(header)
             if header_check != zlib.crc32(_CHECKED.pack(self.end, length, check)):
-                if self._is_blank_from(self.end + _HEADER.size):
+                if _is_blank_from(file, self.end + _HEADER.size):
                     break
                 raise self._damaged("header")
             size = _HEADER.size + length + len(END)
             if left < size:
                 break
-            payload, end = self._file.read(length), self._file.read(len(END))
+            payload, end = file.read(length), file.read(len(END))
             if zlib.crc32(payload) != check or end != END:
-                if self._is_blank_from(self.end + size):
+                if _is_blank_from(file, self.end + size):
                     break
                 raise self._damaged("content")
-            offset = self.end
+            self._last = offset, _ = self.end, header
             self.count += 1
             self.end += size
             yield offset, payload
-        self.torn = self._size - self.end
-
-    def _is_blank_from(self, end: int) -> bool:
-        """Whether there are only zeros from some byte before ``end`` to the end of the file: never written."""
-        self._file.seek(end - 1)
-        while part := self._file.read(_LARGEST_READ):
-            if part.strip(b"\0"):
-                return False
-        return True
 
     def _damaged(self, what: str) -> JournalError:
         words = f"the {what} of the block there does not match its check"
         if self.count == 0:  # it says how the others are to be read
             return JournalError(f"{self._path}, byte {self.end}: damaged: {words}, and it is the journal's first")
         return JournalDamaged(self._path, self.end, words)
+
+    def _unreadable(self, error: OSError) -> JournalError:
+        return JournalError(f"{self._path}: cannot be read: {error.strerror or error}")
+
+
+def _is_blank_from(file: BinaryIO, end: int) -> bool:
+    """Whether there are only zeros from some byte before ``end`` to the end of the file: never written."""
+    file.seek(end - 1)
+    while part := file.read(_LARGEST_READ):
+        if part.strip(b"\0"):
+            return False
+    return True

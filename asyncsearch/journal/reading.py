@@ -120,7 +120,7 @@ class SearchRecords:
 class JournalReader:
     """Reads all records of a journal in order, behind its ``header``, which is None where not even that is whole.
 
-    ``blocks`` says how far it is. See `open_journal`.
+    ``blocks`` says how far it is. To iterate once more goes on with what has been added since. See `open_journal`.
 
     Raises:
         JournalError: the file cannot be read, or is damaged; the message names the offset.
@@ -130,28 +130,39 @@ class JournalReader:
         self.header: Header | None = None
         self.blocks = blocks
         self._path = path
-        self._content = iter(blocks)
-        if (first := next(self._content, None)) is not None:
-            offset, payload = first
-            try:
-                self.header = unpack_header(payload)
-            except ValueError as error:
-                raise JournalError(f"{path}, byte {offset}: {error}") from error
+        self._decompressor = Decompressor(None)
+        self._began: set[int] = set()
+        self._read_header(iter(blocks))
 
     def __iter__(self) -> Iterator[Record]:
-        decompressor = Decompressor(None if self.header is None else self.header.compression)
-        began: set[int] = set()
-        for offset, content in self._content:
+        for records in self.batches():
+            yield from records
+
+    def batches(self) -> Iterator[list[Record]]:
+        """The same, those of each block together."""
+        content = iter(self.blocks)
+        if self.header is None:
+            self._read_header(content)
+        for offset, payload in content:
             try:
-                records = unpack(decompressor.decompress(content))
+                records = unpack(self._decompressor.decompress(payload))
             except ValueError as error:
                 raise JournalDamaged(self._path, offset, str(error)) from error
             for record in records:
                 if isinstance(record, Began):
-                    began.add(record.search)
-                elif record.search not in began:
+                    self._began.add(record.search)
+                elif record.search not in self._began:
                     raise JournalDamaged(self._path, offset, f"there is no search {record.search} before this")
-                yield record
+            yield records
+
+    def _read_header(self, content: Iterator[tuple[int, bytes]]) -> None:
+        if (first := next(content, None)) is not None:
+            offset, payload = first
+            try:
+                self.header = unpack_header(payload)
+            except ValueError as error:
+                raise JournalError(f"{self._path}, byte {offset}: {error}") from error
+            self._decompressor = Decompressor(self.header.compression)
 
 
 @contextmanager

@@ -30,9 +30,10 @@ class ReferenceRecord:
 def reference_record(result: ProblemResult, split: Callable[[str], Sequence[str]]) -> ReferenceRecord:
     """A problem's result as ``rebase.py`` would have written it; ``split`` says how a solution falls into steps.
 
-    There are only solutions that have an answer, as often as they vote, and none of a problem that failed: with these
-    the reference's evaluation counts it as wrong. A text has the problem in front, and tags behind its steps where it
-    has a score for each; where the reference would not find the answer in that, a last line states it.
+    There are only solutions that have an answer, as often as they vote, and none of a problem that failed: without any
+    the reference's evaluation counts it as wrong. A text has the problem in front, and a tag behind each step, or at
+    its end where there is not a score for each; where the reference would not find the answer in that, a last line
+    states it.
 
     Beside the reference's fields there are ``num_gen_tokens``, as in its baseline, and of this project ``error``,
     ``level`` and ``subject``, where they are known.
@@ -74,13 +75,12 @@ def _text_of(candidate: Candidate, question: str, split: Callable[[str], Sequenc
     assert candidate.answer is not None
     answer = " ".join(candidate.answer.split())
     steps = split(candidate.text)
-    has_score_each = len(steps) == len(candidate.step_scores)
-    tagged = question + ("".join(map(_tagged, steps)) if has_score_each else candidate.text)
-    stated = f"{question}{candidate.text.rstrip()}\n{_MARKER} {answer}{_TAG}\n"
-    for text in (tagged, stated):
-        if answer_taken(text) == _as_taken(answer):
-            return text, True
-    return stated, False
+    tagged = "".join(map(_tagged, steps)) if len(steps) == len(candidate.step_scores) else candidate.text
+    stated = f"{candidate.text.rstrip()}\n{_MARKER} {answer}{_TAG}\n"
+    for solution in (tagged, _tagged(candidate.text), stated):
+        if answer_taken(question + solution) == _as_taken(answer):
+            return question + solution, True
+    return question + stated, False
 
 
 def _tagged(step: str) -> str:

@@ -3,6 +3,7 @@
 from asyncsearch.run_directory.cutting import cut_journal
 from asyncsearch.run_directory.directory import RunDirectory, open_run_directory
 from asyncsearch.run_directory.fit import Resumption, as_recorded, require_fit, require_free, verify_config
+from asyncsearch.run_directory.following import RunFollower
 from asyncsearch.run_directory.layout import (
     COMMAND_FILE,
     CONFIG_FILE,
@@ -11,7 +12,7 @@ from asyncsearch.run_directory.layout import (
     read_config,
     unwritable,
 )
-from asyncsearch.run_directory.lock import locked
+from asyncsearch.run_directory.lock import Holder, holder_of, locked
 from asyncsearch.run_directory.results_file import has_torn_line, read_results
 
 __all__ = [
@@ -19,11 +20,14 @@ __all__ = [
     "CONFIG_FILE",
     "JOURNAL_FILE",
     "RESULTS_FILE",
+    "Holder",
     "Resumption",
     "RunDirectory",
+    "RunFollower",
     "as_recorded",
     "cut_journal",
     "has_torn_line",
+    "holder_of",
     "locked",
     "open_run_directory",
     "read_config",

@@ -14,7 +14,7 @@ from asyncsearch.files import require_linked, write_whole_file
 from asyncsearch.results import ProblemResult
 from asyncsearch.run_directory.layout import RESULTS_FILE, read_config
 
-__all__ = ["ResultsFile", "has_torn_line", "read_results"]
+__all__ = ["ResultsFile", "has_torn_line", "read_line", "read_results"]
 
 _REMEDY = "remove the file, and --resume makes it anew from the journal"
 
@@ -207,6 +207,18 @@ class _Line:
     problem: str
 
 
+def read_line(file: Path, number: int, line: bytes) -> ProblemResult:
+    """The result in one line of a file.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    try:
+        return ProblemResult.from_json(line)
+    except ValueError as error:
+        raise StorageError(f"{file}, line {number}: damaged: {error}; {_REMEDY}") from error
+
+
 def _read_lines(file: Path) -> Iterator[tuple[_Slice, ProblemResult]]:
     """Each whole line of a file, and where it stands.
 
@@ -221,10 +233,7 @@ def _read_lines(file: Path) -> Iterator[tuple[_Slice, ProblemResult]]:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     return
-                try:
-                    result = ProblemResult.from_json(line)
-                except ValueError as error:
-                    raise StorageError(f"{file}, line {number}: damaged: {error}; {_REMEDY}") from error
+                result = read_line(file, number, line)
                 if result.id in seen:
                     what = f"a second result of the problem {result.id!r}"
                     raise StorageError(f"{file}, line {number}: damaged: {what}; {_REMEDY}")

@@ -90,7 +90,7 @@ class Scheduler:
 
 @asynccontextmanager
 async def open_scheduler(
-    policy: Runtime,
+    policy: Runtime | None,
     reward: Runtime | None = None,
     *,
     policy_limit: int | None = None,
@@ -99,20 +99,22 @@ async def open_scheduler(
     """Run a scheduler over open runtimes.
 
     Args:
-        policy: generates.
+        policy: generates; None where nothing is generated.
         reward: scores; None where nothing is scored.
         policy_limit: generate requests in flight at most; by default as many as the runtime can use, found by itself.
         reward_limit: score requests in flight at most; by default the runtime's largest useful batch.
 
     Leaving the block cancels both lanes; requests still waiting fail with `RuntimeGone`.
     """
-    generate_lane: Lane[GenerateRequest, GenerateResult] = Lane(
-        policy.generate,
-        policy.abort,
-        limit=_limit_of(policy.capabilities, policy_limit),
-        aborts=policy.capabilities.aborts,
-        load=policy.load if isinstance(policy, ReportsLoad) else None,
-    )
+    generate_lane: Lane[GenerateRequest, GenerateResult] | None = None
+    if policy is not None:
+        generate_lane = Lane(
+            policy.generate,
+            policy.abort,
+            limit=_limit_of(policy.capabilities, policy_limit),
+            aborts=policy.capabilities.aborts,
+            load=policy.load if isinstance(policy, ReportsLoad) else None,
+        )
     score_lane: Lane[ScoreRequest, ScoreResult] | None = None
     if reward is not None:
         score_lane = Lane(
@@ -122,9 +124,9 @@ async def open_scheduler(
             aborts=reward.capabilities.aborts,
         )
     async with anyio.create_task_group() as lanes:
-        await lanes.start(generate_lane.run)
-        if score_lane is not None:
-            await lanes.start(score_lane.run)
+        for lane in (generate_lane, score_lane):
+            if lane is not None:
+                await lanes.start(lane.run)
         yield Scheduler(generate_lane, score_lane)
         lanes.cancel_scope.cancel()
 

@@ -1,0 +1,91 @@
+"""The command ``sweep``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from asyncsearch.cli.console import out as console
+from asyncsearch.cli.searching import search
+from asyncsearch.datasets.loading import load_problems
+from asyncsearch.errors import ConfigurationError
+from asyncsearch.report.scaling_table import scaling_table
+from asyncsearch.run_directory import Resumption, require_free, unwritable
+from asyncsearch.scaling import ScalingPoint, scaling_points
+from asyncsearch.sweep import SWEEP_FILE, Sweep, begun_runs, load_sweep, model_of, run_sweep, save_sweep
+
+__all__ = ["sweep_command"]
+
+
+def sweep_command(
+    plan: Annotated[
+        Path | None, typer.Argument(help="YAML file: a dataset, models, strategies and widths.", metavar="SWEEP.yaml")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory to write the runs to. [default: runs/SWEEP]")] = None,
+    limit: Annotated[int | None, typer.Option(help="Solve only the first so many problems.", min=1)] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the sweep in --out; or begin it, if it is not there.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Resume, and solve again what failed.")] = False,
+    max_failures: Annotated[
+        float | None, typer.Option(help="Stop when more problems of a run fail: a count, or below 1 a share.", min=0)
+    ] = None,
+    in_flight: Annotated[
+        int | None, typer.Option(help="Requests in flight per model; changes the time, not the answers.", min=1)
+    ] = None,
+) -> None:
+    """Run models, strategies and widths on one dataset, and say what each budget buys.
+
+    Of each model all runs are under way at once and share its batches. Samples are drawn once, at the greatest width:
+    the smaller numbers of them are inside. [bold]asyncsearch report[/bold] draws what came of it; a plan that has
+    got further models, strategies or widths is gone on with by --resume.
+    """
+    resumption = Resumption(retry_failed=retry_failed) if resume or retry_failed else None
+    sweep, directory = _plan(plan, out, limit)
+    models = sweep.runs(policy_limit=in_flight, reward_limit=in_flight, max_failures=max_failures)
+    problems = load_problems(sweep.dataset, limit=sweep.common.limit, fields=sweep.common.fields or {})
+    if resumption is None:
+        require_free(directory)  # before the models are loaded, and before anything is solved
+
+    def remember() -> None:
+        try:
+            save_sweep(directory / SWEEP_FILE, sweep)
+        except OSError as error:
+            raise unwritable(directory, error) from error
+
+    done = search(
+        lambda progress, ready: run_sweep(
+            models, problems, directory=directory, resumption=resumption, spectator=progress, ready=ready
+        ),
+        searches=len(problems) * sum(len(model.entries) for model in models),
+        directory=directory,
+        remember=remember,
+    )
+    points = asyncio.run(_points(begun_runs(directory)))
+    if points:
+        console.print(scaling_table(points))
+    console.print(Text(f"results in {directory}: asyncsearch report {directory} --out DIR draws them"), soft_wrap=True)
+    done.conclude()
+
+
+def _plan(plan: Path | None, out: Path | None, limit: int | None) -> tuple[Sweep, Path]:
+    if plan is None:
+        if out is None or not (out / SWEEP_FILE).exists():
+            raise ConfigurationError(
+                "name the YAML file of a sweep, or say with --resume and --out which to go on with"
+            )
+        plan = out / SWEEP_FILE
+    sweep = load_sweep(plan)
+    if limit is not None:
+        sweep = replace(sweep, common=replace(sweep.common, limit=limit))
+    return sweep, out if out is not None else Path("runs") / plan.stem
+
+
+async def _points(runs: Sequence[Path]) -> list[ScalingPoint]:
+    return [point for run in runs for point in await scaling_points(run, model=model_of(run))]

@@ -1,0 +1,345 @@
+// A tree as a drawing that can be moved, zoomed, folded and walked through.
+
+const SMALLEST = 0.08;
+const LARGEST = 3;
+const MARGIN = 24;
+const HIGHEST = 760;
+const LOWEST = 160;
+const COLUMNS = { least: 44, most: 220 };
+const DRAGGED = 4;
+
+class TreeDrawing {
+  #tree;
+  #name;
+  #onselect;
+  #onleave;
+  #collapsed = new Set();
+  #layout = null;
+  #selected = 0;
+  #view = { x: 0, y: 0, scale: 1 };
+  #isFitted = true;
+  #pointers = new Map();
+  #svg;
+  #world;
+
+  /** `name` tells its nodes' ids from others'; `onselect` is told a node, and `onleave` that Escape was pressed. */
+  constructor(tree, { name, label, isScored, onselect, onleave }) {
+    this.#tree = tree;
+    this.#name = name;
+    this.#onselect = onselect;
+    this.#onleave = onleave;
+    this.#world = draw("g", {});
+    this.#svg = draw(
+      "svg",
+      {
+        class: "tree",
+        id: name,
+        tabindex: 0,
+        role: "tree",
+        "aria-label": label,
+        onkeydown: (event) => this.#press(event),
+        onclick: (event) => this.#click(event),
+        ondblclick: (event) => this.#doubleClick(event),
+        onwheel: (event) => this.#wheel(event),
+        onpointerdown: (event) => this.#grasp(event),
+        onpointermove: (event) => this.#drag(event),
+        onpointerup: (event) => this.#release(event),
+        onpointercancel: (event) => this.#release(event),
+      },
+      this.#world,
+    );
+    const button = (text, name, action) =>
+      make("button", { type: "button", "aria-label": name, title: name, onclick: action }, text);
+    this.element = make(
+      "div",
+      { class: "tree-box" },
+      make(
+        "div",
+        { class: "tree-tools", role: "group", "aria-label": "View of the tree" },
+        button("−", "Zoom out", () => this.#zoom(1 / 1.4)),
+        button("+", "Zoom in", () => this.#zoom(1.4)),
+        button("Fit", "Fit the tree into its place", () => this.fit()),
+        button("Fold", "Fold what lies beside the chosen answer's path", () => this.#foldOthers()),
+        button("Unfold", "Unfold all", () => this.#unfoldAll()),
+      ),
+      this.#svg,
+      legend(isScored),
+    );
+    this.#render();
+    new ResizeObserver(() => this.#isFitted && this.#render()).observe(this.#svg);
+  }
+
+  focus() {
+    this.#svg.focus();
+  }
+
+  /** Mark a node, and bring it into view, unfolding what hides it. */
+  select(node) {
+    const hidden = this.#tree.lineage(node).slice(0, -1).concat(0).filter((each) => this.#collapsed.delete(each));
+    this.#selected = node;
+    if (hidden.length) this.#render();
+    else this.#mark();
+    this.#reveal(node);
+  }
+
+  /** Show the whole tree. */
+  fit() {
+    const { width, height } = this.#size();
+    const { width: wide, top, bottom } = this.#layout;
+    const fitting = Math.min((width - 2 * MARGIN) / wide, (height - 2 * MARGIN) / (bottom - top), 1.2);
+    const scale = Math.max(fitting, SMALLEST);
+    this.#isFitted = true;
+    this.#look({ scale, x: MARGIN, y: height / 2 - (scale * (top + bottom)) / 2 });
+  }
+
+  #size() {
+    return { width: this.#svg.clientWidth || 640, height: parseFloat(this.#svg.style.height) };
+  }
+
+  #look(view) {
+    this.#view = view;
+    this.#world.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.scale})`);
+  }
+
+  #zoom(factor, at = { x: this.#size().width / 2, y: this.#size().height / 2 }) {
+    const { x, y, scale } = this.#view;
+    const next = Math.min(Math.max(scale * factor, SMALLEST), LARGEST);
+    this.#isFitted = false;
+    this.#look({ scale: next, x: at.x - ((at.x - x) * next) / scale, y: at.y - ((at.y - y) * next) / scale });
+  }
+
+  #move(x, y) {
+    this.#isFitted = false;
+    this.#look({ ...this.#view, x: this.#view.x + x, y: this.#view.y + y });
+  }
+
+  #reveal(node) {
+    const { width, height } = this.#size();
+    const { x, y, scale } = this.#view;
+    const place = { x: this.#layout.x[node] * scale + x, y: this.#layout.y[node] * scale + y };
+    const beyond = (at, end) => (at < MARGIN ? MARGIN - at : at > end - MARGIN ? end - MARGIN - at : 0);
+    const [right, down] = [beyond(place.x, width), beyond(place.y, height)];
+    if (right || down) this.#move(right, down);
+  }
+
+  #render() {
+    const tree = this.#tree;
+    this.#layout = this.#fittingLayout();
+    const chosen = new Set(tree.chosen === -1 ? [] : tree.lineage(tree.chosen));
+    const edges = draw("g", { class: "edges", "aria-hidden": "true" });
+    const nodes = draw("g", { role: "group" });
+    const { order } = this.#layout;
+    for (const isChosen of [false, true]) {
+      for (const node of order) if (node && chosen.has(node) === isChosen) edges.append(this.#edge(node, isChosen));
+    }
+    for (const node of order) nodes.append(this.#node(node, chosen.has(node)));
+    this.#world.replaceChildren(edges, nodes);
+    this.#mark();
+    this.fit();
+  }
+
+  /** A layout, and a height for it, that use the width there is. */
+  #fittingLayout() {
+    const tree = this.#tree;
+    const labels = Array.from({ length: tree.size }, (_, node) => this.#label(node));
+    const deepest = Math.max(...tree.depth, 1);
+    const { least, most } = COLUMNS;
+    const wide = this.#size().width - 2 * MARGIN;
+    let [scale, layout] = [1, null];
+    for (const _ of [1, 2]) {
+      const beside = BESIDE + LETTER * Math.max(...tree.depth.map((depth, node) => (depth === deepest ? labels[node].length : 0)));
+      const column = Math.min(Math.max((wide / scale - beside) / deepest, least), most / scale);
+      layout = layoutOf(tree, { labels, collapsed: this.#collapsed, column });
+      scale = Math.min((HIGHEST - 2 * MARGIN) / (layout.bottom - layout.top), wide / layout.width, 1);
+    }
+    this.#svg.style.height = `${Math.max(scale * (layout.bottom - layout.top) + 2 * MARGIN, LOWEST)}px`;
+    return layout;
+  }
+
+  #edge(node, isChosen) {
+    const tree = this.#tree;
+    const { x, y } = this.#layout;
+    const parent = tree.parent(node);
+    const middle = (x[parent] + x[node]) / 2;
+    const kinds = ["edge", isChosen && "chosen", tree.role(node) !== "n" && "aside", tree.state(node) === "p" && "given-up"];
+    return draw("path", {
+      class: kinds.filter(Boolean).join(" "),
+      d: `M${x[parent]} ${y[parent]}C${middle} ${y[parent]} ${middle} ${y[node]} ${x[node]} ${y[node]}`,
+      "stroke-width": (1 + 7 * Math.sqrt(tree.width[node] / Math.max(tree.width[0], 1))).toFixed(2),
+    });
+  }
+
+  #node(node, isChosen) {
+    const tree = this.#tree;
+    const state = tree.state(node);
+    const isFolded = this.#collapsed.has(node);
+    const kinds = [
+      "node",
+      isChosen && "on-path",
+      node === tree.chosen && "chosen",
+      (tree.role(node) === "d" || (node && "at".includes(state) && !tree.votes(node))) && "no-vote",
+    ];
+    const shape = shapeOf(tree.role(node) === "g" && state !== "f" ? "g" : state);
+    const score = tree.score(node);
+    if (score !== null && state !== "f" && state !== "p") shape.style.fill = colourOf(score);
+    const element = draw(
+      "g",
+      {
+        class: kinds.filter(Boolean).join(" "),
+        id: `${this.#name}-${node}`,
+        role: "treeitem",
+        "data-node": node,
+        "aria-level": tree.depth[node] + 1,
+        "aria-label": plain(tree.describe(node)),
+        "aria-expanded": tree.children[node].length ? String(!isFolded) : null,
+        "aria-selected": "false",
+        transform: `translate(${this.#layout.x[node]} ${this.#layout.y[node]})`,
+      },
+      draw("circle", { r: 11, class: "reach" }),
+      shape,
+    );
+    const label = this.#label(node);
+    if (label) element.append(this.#labelled(node, label));
+    return element;
+  }
+
+  /** What stands beside a node: how much is folded, or what a leaf answers. */
+  #label(node) {
+    const tree = this.#tree;
+    if (this.#collapsed.has(node)) return `+${count(this.#below(node))}`;
+    if (!node || tree.state(node) === "o" || tree.role(node) !== "n") return "";
+    const group = tree.group(node);
+    const votes = tree.votes(node);
+    const answer = tree.answer(node);
+    const text = answer !== null ? shortened(answer, 18) : !votes && "at".includes(tree.state(node)) ? "no vote" : STATES[tree.state(node)].label;
+    return `${group !== null && group.right ? "✓ " : ""}${text}${votes > 1 ? ` ×${votes}` : ""}`;
+  }
+
+  #labelled(node, label) {
+    const isFaint = this.#tree.answer(node) === null;
+    const isRight = label.startsWith("✓ ") && !isFaint;
+    const text = draw("text", { x: 12, dy: "0.35em", class: isFaint ? "faint" : null });
+    if (isRight) text.append(draw("tspan", { class: "right" }, "✓ "));
+    text.append(isRight ? label.slice(2) : label);
+    return text;
+  }
+
+  #below(node) {
+    return this.#tree.children[node].reduce((sum, child) => sum + 1 + this.#below(child), 0);
+  }
+
+  #mark() {
+    for (const marked of this.#world.querySelectorAll('[aria-selected="true"]')) marked.setAttribute("aria-selected", "false");
+    const element = byId(`${this.#name}-${this.#selected}`) ?? this.#world.querySelector(`[data-node="${this.#selected}"]`);
+    element?.setAttribute("aria-selected", "true");
+    this.#svg.setAttribute("aria-activedescendant", `${this.#name}-${this.#selected}`);
+  }
+
+  #fold(node) {
+    if (!this.#tree.children[node].length) return;
+    if (!this.#collapsed.delete(node)) this.#collapsed.add(node);
+    this.#render();
+  }
+
+  #foldOthers() {
+    const kept = new Set([0, ...(this.#tree.chosen === -1 ? [] : this.#tree.lineage(this.#tree.chosen))]);
+    for (let node = 1; node < this.#tree.size; node += 1) {
+      if (!kept.has(node) && kept.has(this.#tree.parent(node)) && this.#tree.children[node].length) this.#collapsed.add(node);
+    }
+    this.#render();
+    if (!this.#layout.order.includes(this.#selected)) this.#choose(0);
+  }
+
+  #unfoldAll() {
+    this.#collapsed.clear();
+    this.#render();
+  }
+
+  #choose(node) {
+    this.select(node);
+    this.#onselect(node);
+  }
+
+  #nodeAt(event) {
+    const found = event.target.closest("[data-node]");
+    return found === null ? undefined : Number(found.dataset.node);
+  }
+
+  #click(event) {
+    const node = this.#nodeAt(event);
+    if (node !== undefined) this.#choose(node);
+  }
+
+  #doubleClick(event) {
+    const node = this.#nodeAt(event);
+    if (node !== undefined) this.#fold(node);
+  }
+
+  #wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    const box = this.#svg.getBoundingClientRect();
+    this.#zoom(Math.exp(-event.deltaY / 300), { x: event.clientX - box.x, y: event.clientY - box.y });
+  }
+
+  #grasp(event) {
+    this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, moved: 0 });
+  }
+
+  #drag(event) {
+    const before = this.#pointers.get(event.pointerId);
+    if (before === undefined) return;
+    const [right, down] = [event.clientX - before.x, event.clientY - before.y];
+    const moved = before.moved + Math.abs(right) + Math.abs(down);
+    if (moved < DRAGGED) return;
+    if (!this.#svg.hasPointerCapture(event.pointerId)) this.#svg.setPointerCapture(event.pointerId);
+    this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, moved });
+    const other = [...this.#pointers].find(([id]) => id !== event.pointerId)?.[1];
+    if (other === undefined) {
+      this.#move(right, down);
+    } else {
+      const box = this.#svg.getBoundingClientRect();
+      const apart = (one) => Math.hypot(one.x - other.x, one.y - other.y);
+      const now = { x: event.clientX, y: event.clientY };
+      this.#zoom(apart(now) / Math.max(apart(before), 1), { x: other.x - box.x, y: other.y - box.y });
+    }
+  }
+
+  #release(event) {
+    this.#pointers.delete(event.pointerId);
+  }
+
+  #press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const tree = this.#tree;
+    const node = this.#selected;
+    const shown = this.#layout.order;
+    const children = this.#collapsed.has(node) ? [] : tree.children[node];
+    const actions = {
+      ArrowRight: () => (this.#collapsed.has(node) ? this.#fold(node) : children.length && this.#choose(children[0])),
+      ArrowLeft: () => node && this.#choose(tree.parent(node)),
+      ArrowUp: () => this.#beside(node, -1),
+      ArrowDown: () => this.#beside(node, 1),
+      Home: () => this.#choose(0),
+      End: () => this.#choose(shown.at(-1)),
+      c: () => tree.chosen !== -1 && this.#choose(tree.chosen),
+      " ": () => this.#fold(node),
+      "+": () => this.#zoom(1.4),
+      "-": () => this.#zoom(1 / 1.4),
+      0: () => this.fit(),
+      Escape: () => this.#onleave(),
+    };
+    const action = actions[event.key];
+    if (action === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  }
+
+  /** Go to the next node of the same depth, up or down: the sibling, or the first or last of the next family. */
+  #beside(node, direction) {
+    const level = this.#layout.order.filter((each) => this.#tree.depth[each] === this.#tree.depth[node]);
+    const next = level[level.indexOf(node) + direction];
+    if (next !== undefined) this.#choose(next);
+  }
+}

@@ -1,0 +1,161 @@
+"""Scaling curves as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asyncsearch.scaling import FittedCurve, ScalingPoint, pareto_frontier
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["saturation_plot", "save_plot", "scaling_plot"]
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6bb1", "#000000")
+"""Told apart by the colour-blind, too (Okabe and Ito 2008)."""
+
+_MARKERS = "os^Dv<>P"
+_WIDTH, _HEIGHT = 10.0, 4.6
+_DOTS_PER_INCH = 150
+
+
+def scaling_plot(points: Sequence[ScalingPoint], *, budget: float | None = None) -> Figure:
+    """Error against operations for a problem: those of the policy alone, and beside that those of both models.
+
+    A curve has a band, the bootstrap's interval of 95 %, and the Pareto frontier a line. With a ``budget`` the optimum
+    within it has a star. Points of which the operations are unknown are left out.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    names = sorted({point.series for point in points})
+    _draw_panel(left, [(point, point.policy_flops) for point in points], names, budget=None)
+    _draw_panel(right, [(point, point.flops) for point in points], names, budget=budget)
+    left.set_xlabel("FLOPs of a problem, policy alone")
+    right.set_xlabel("FLOPs of a problem, policy and reward model")
+    left.set_ylabel("error")
+    handles, labels = right.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _draw_panel(
+    axes: Axes, points: Sequence[tuple[ScalingPoint, float | None]], names: Sequence[str], *, budget: float | None
+) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415
+
+    known = [(point, flops) for point, flops in points if flops]
+    for number, name in enumerate(names):
+        curve = sorted(((flops, point) for point, flops in known if point.series == name), key=lambda each: each[0])
+        if not curve:
+            continue
+        flops = [each for each, _ in curve]
+        errors = [point.error for _, point in curve]
+        colour = _COLOURS[number % len(_COLOURS)]
+        marker = _MARKERS[number % len(_MARKERS)]
+        axes.plot(
+            flops, [error.value for error in errors], color=colour, marker=marker, markersize=4, lw=1.2, label=name
+        )
+        low, high = [error.low for error in errors], [error.high for error in errors]
+        if len(curve) == 1:
+            axes.vlines(flops, low, high, color=colour, alpha=0.4, lw=1.0)
+        else:
+            axes.fill_between(flops, low, high, color=colour, alpha=0.12, lw=0)
+    frontier = pareto_frontier(known, cost=lambda each: each[1] or 0.0, error=lambda each: each[0].error.value)
+    if frontier:
+        axes.step(
+            [flops for _, flops in frontier],
+            [point.error.value for point, _ in frontier],
+            where="post",
+            color="#777777",
+            lw=1.0,
+            ls="--",
+            label="Pareto frontier",
+        )
+    if budget is not None:
+        axes.axvline(budget, color="#777777", lw=0.8, ls=":")
+        within = [(point, flops) for point, flops in frontier if flops is not None and flops <= budget]
+        if within:
+            best, flops_of_best = within[-1]
+            axes.plot(
+                [flops_of_best or 0.0],
+                [best.error.value],
+                "*",
+                color="#000000",
+                markersize=13,
+                label="best within the budget",
+            )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda flops, _: f"{flops:.0e}".replace("e+", "e")))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(labelsize=8)
+    _mark_percents(axes, [point.error.value for point, _ in known])
+    axes.grid(visible=True, which="both", color="#dddddd", lw=0.5)
+
+
+def _mark_percents(axes: Axes, errors: Sequence[float]) -> None:
+    """Ticks of a logarithmic axis as percents, at steps that fit what is shown."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415
+
+    ticks = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    positive = [error for error in errors if error > 0]
+    if positive:
+        axes.set_ylim(min(positive) / 1.25, min(max(positive) * 1.15, 1.0))
+
+
+def saturation_plot(curves: Sequence[FittedCurve]) -> Figure:
+    """Accuracy of voting against the number of samples, with the fits and, dashed, their limits."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415
+
+    figure = Figure(figsize=(_WIDTH * 0.62, _HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    for number, fitted in enumerate(curves):
+        colour = _COLOURS[number % len(_COLOURS)]
+        samples, mean = fitted.curve.samples, fitted.curve.mean
+        marker = _MARKERS[number % len(_MARKERS)]
+        axes.plot(samples, mean, color=colour, marker=marker, markersize=4, ls="none", label=fitted.name)
+        if fitted.fit is not None:
+            most = samples[-1]
+            steps = [1 + (most - 1) * step / 200 for step in range(201)]
+            axes.plot(steps, [fitted.fit.accuracy(step) for step in steps], color=colour, lw=1.2)
+            limit = fitted.fit.limit
+            axes.axhline(limit.value, color=colour, lw=0.8, ls="--")
+            axes.axhspan(limit.low, limit.high, color=colour, alpha=0.06, lw=0)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda samples, _: f"{samples:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    axes.set_xlabel("samples")
+    axes.set_ylabel("accuracy of the vote; dashed, its limit")
+    axes.grid(visible=True, color="#dddddd", lw=0.5)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def save_plot(figure: Figure, path: Path) -> str:
+    """Write a figure as SVG and as PNG, beside each other, and return the SVG.
+
+    The same figure gives the same files: they hold no date.
+
+    Args:
+        figure: what is drawn.
+        path: of both files, but for what their names end in.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    import matplotlib as mpl  # noqa: PLC0415 - an extra
+
+    figure.savefig(path.with_suffix(".png"), dpi=_DOTS_PER_INCH)
+    with mpl.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "path"}):
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    return path.with_suffix(".svg").read_text(encoding="utf-8")

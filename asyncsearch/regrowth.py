@@ -32,9 +32,9 @@ class Regrowth:
     """Grows the trees of a run again, with no model.
 
     It is the run's own strategy that grows them: so they are what they were, node for node, and what was drawn in vain
-    is told apart. Where it cannot be had, as
-    its package is not installed or Python alone could give it, or does not go the way any more that it went, a tree is
-    all the nodes that the journal has, and its leaves vote as the result's candidates say. ``format`` is the policy's.
+    is told apart. Where it cannot be had, as its package is not installed or Python alone could give it, or does not go
+    the way any more that it went, or has not come to its end, a tree is all the nodes that the journal has, and its
+    leaves vote as the result's candidates say. ``format`` is the policy's.
 
     Args:
         config: the run's.
@@ -59,10 +59,10 @@ class Regrowth:
         ``candidates`` are those of the result, None where there is no result yet. Whoever has looked at the tree fells
         it.
         """
-        if self._strategy is not None:
+        if self._strategy is not None and candidates is not None:
             context = await self._grow(problem, nodes, self._strategy)
-            if candidates is None or _votes_as(context.tree, candidates):
-                await _add_unvisited(context, nodes)
+            if _votes_as(context.tree, candidates):
+                await _complete(context, nodes)
                 return context.tree
             context.tree.fell()
         shared = {parameter.name for parameter in dataclasses.fields(SearchParameters)}
@@ -153,10 +153,13 @@ class _Recorded(Strategy):
         return ((kind, len(list(group))) for kind, group in groupby(kinds))
 
 
-async def _add_unvisited(context: SearchContext, nodes: Nodes) -> None:
+async def _complete(context: SearchContext, nodes: Nodes) -> None:
     """Add what is recorded of a search and what it did not come to this time: it was drawn in vain."""
     tree = context.tree
     visited = {node.path: node for node in tree.all_nodes()}
+    for path, node in visited.items():
+        if node.state is NodeState.PENDING and path in nodes and (generated := nodes[path].generated) is not None:
+            node.text, node.tokens = generated.text, generated.cost.usage.generated_tokens
     if nodes.keys() <= visited.keys():
         return
     await _Recorded(nodes=nodes).search(context)

@@ -312,8 +312,10 @@ def _report_spellings(
             _, answer, problem = spellings[next((at for at in of_name if theirs[at] != ours[at]), of_name[0])]
             said = f"{answer} for {problem.answer}"
             rows.append([name, said, str(len(of_name)), *(f"{count} ({count / len(of_name):.0%})" for count in counts)])
-    headings = ["spelling", "for example", "answers", "right, by the reference", "right, by asyncsearch"]
-    report.add("answers of which it is known whether they are right", headings, rows)
+    headings = ["spelling", "for example", "answers", "by the reference", "by asyncsearch"]
+    report.add(
+        "answers of which it is known whether they are right, and how often they are taken for right", headings, rows
+    )
 
 
 def main(

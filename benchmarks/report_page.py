@@ -70,7 +70,11 @@ _LOADED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
 class _Wordy(InstantRuntime):
-    """Writes steps of many words."""
+    """Writes steps of many words; ``written`` are their characters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0
 
     async def generate(self, requests: Sequence[GenerateRequest], deliver: Deliver) -> None:
         """See `runtimes.base.Runtime.generate`."""
@@ -81,6 +85,7 @@ class _Wordy(InstantRuntime):
             last = step == 3 or (step == 2 and source.random() < 1 / 2)
             if last:
                 text += f"The answer is: {source.randrange(8)}"
+            self.written += len(text)
             finish = FinishReason.END if last else FinishReason.STOP
             usage = Usage(prompt_tokens=200, cached_tokens=180, generated_tokens=80)
             deliver(request, GenerateResult(prefix=request.prefix.extend(text), finish=finish, usage=usage))
@@ -116,24 +121,24 @@ class _Times:
 
 
 def _solve(folder: Path, problems: int, width: int) -> tuple[int, int]:
-    """Make a run; the nodes of it, and the bytes of their texts."""
+    """Make a run; the nodes of it, and the characters of their texts."""
     words = _vocabulary()
     source = random.Random(0)
     chosen = [
         Problem(id=f"p{number}", text=" ".join(source.choices(words, k=40)), answer="1") for number in range(problems)
     ]
+    policy = _Wordy()
     done = asyncio.run(
         solve_dataset(
             chosen,
             Rebase(width=width),
-            policy=_Wordy(),
+            policy=policy,
             reward=_Wordy(),
             run_dir=folder,
             options=SolveOptions(reward_format="lines", durability=None),
         )
     )
-    nodes = done.statistics.generate.settled
-    return nodes, nodes * (len(" ".join(words)) // len(words) + 1) * _WORDS
+    return done.statistics.generate.settled, policy.written
 
 
 def _row(browser: Browser, folder: Path, problems: int, width: int, repeats: int) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from benchmarks.browser import HOW_TO_GET_IT, find_browser
 from benchmarks.sglang import Pair, servers
 from benchmarks.tables import README, filled
 
@@ -113,6 +114,13 @@ def test_local(output: Path) -> None:
 def test_ets(output: Path) -> None:
     found = run("ets", output, "--sizes", "4", "--sizes", "8", "--rounds", "2")
     assert found.columns(0, "candidates") == ["4", "8"]
+
+
+@pytest.mark.skipif(find_browser() is None, reason=HOW_TO_GET_IT)
+def test_report_page(output: Path) -> None:
+    found = run("report_page", output, "--problems", "3", "--problems", "5", "--width", "4", "--repeats", "1")
+    assert found.columns(0, "problems") == ["3", "5"]
+    assert [int(nodes) > 20 for nodes in found.columns(0, "nodes")] == [True, True]
 
 
 def test_journal(output: Path, fitted: Callable[[float], str]) -> None:

@@ -271,9 +271,11 @@ def test_a_comparison_is_gone_on_with_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_from_the_beginning_is_no_mistake_of_the_user(tmp_path: Path) -> None:
-    full = command(*SOLVE, "--out", "run", cwd=tmp_path, file_limit=1)  # enough for the temporary files of libraries
+    # Libraries need their temporary files, so some room is left: for all but the run's configuration.
+    (tmp_path / "long.yaml").write_text(f'prompt: "{"x" * 2000}{{problem}}"\nstep_start: Step\nanswer_marker: answer\n')
+    full = command(*SOLVE, "--out", "run", "--format", "long.yaml", cwd=tmp_path, file_limit=1)
     assert full.returncode == 1
-    assert "run: cannot be written: File too large" in full.stderr
+    assert "run/greedy: cannot be written: File too large" in full.stderr
     assert "--resume" not in full.stderr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -191,6 +192,22 @@ def test_on_sixty_it_does_without_bars_and_shortens_names() -> None:
 
 def test_on_a_wide_screen_it_does_not_spread() -> None:
     assert {len(line) for line in lines_of(RunsTable(RUNS), width=200)} == {107}
+
+
+def test_of_more_runs_than_there_are_lines_those_under_way_are_shown() -> None:
+    runs = [
+        replace(RUNS[0], name=f"run-{number}", done=200 if number < 30 else 9, is_under_way=30 <= number < 33)
+        for number in range(40)
+    ]
+    console = Console(file=io.StringIO(), width=80, height=12, record=True)
+    console.print(RunsTable(runs, below=5))
+    lines = console.export_text().splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["run-0", "run-1", "run-2", "run-30", "run-31", "run-32"]
+    assert lines[-1] == "and 34 more, 27 of them complete"
+    console.print(RunsTable(runs[:7], below=5))
+    assert len(console.export_text().splitlines()) == 7
+    console.print(RunsTable(runs))
+    assert len(console.export_text().splitlines()) == 40
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -26,7 +26,7 @@ from asyncsearch.reference import is_reference_file, read_reference_results
 from asyncsearch.scoring import Scored, partial_file, score_file
 from runtimes.base import Deliver, RuntimeGone, ScoreRequest
 from runtimes.function import FunctionReward
-from runtimes.simulated import SimulatedRuntime
+from runtimes.simulated import Faults, SimulatedRuntime
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +124,14 @@ def test_steps_that_are_given_stay_as_they_are(lines: Callable[..., Path]) -> No
     assert len(scored["step_scores"]) == 2
     assert {name: scored[name] for name in record} == record
     assert list(scored) == [*record, "step_scores", "score"]
+
+
+def test_a_step_that_is_given_blank_keeps_its_place(lines: Callable[..., Path]) -> None:
+    """Labels may stand beside them."""
+    file = lines({"problem": "2 + 3?", "steps": ["five", "", "so"], "samples": 16})
+    found = score(file, Judge())
+    assert (found.failed, len(scored_records(file)[0]["step_scores"])) == (0, 3)
+    assert score(lines({"problem": "2 + 3?", "steps": ["", " "]}), Judge()).first_error == "the solution is empty"
 
 
 @pytest.mark.parametrize("field", ["solutions", "responses", "completions", "candidates", "samples"])
@@ -254,14 +262,14 @@ def test_what_no_encoding_takes_comes_back_as_it_was(lines: Callable[..., Path])
         ({"problem": 5, "solution": "x"}, "has no 'problem' (or 'question') that is a text"),
         (
             {"problem": "p", "answer": "5"},
-            "has no 'solution', 'response', 'steps' or 'solutions'; it has 'problem', 'answer'",
+            "has no 'solution', 'response' or 'steps', and no list of 'solutions'; it has 'problem', 'answer'",
         ),
         ({"problem": "p", "solution": 5}, "a solution must be a text or a list of steps that are texts, not 5"),
         (
             {"problem": "p", "steps": ["a", 5]},
             "a solution must be a text or a list of steps that are texts, not ['a', 5]",
         ),
-        ({"problem": "p", "solutions": "x"}, "'solutions' must be a list of solutions, not 'x'"),
+        ({"problem": "p", "solutions": "x"}, "no list of 'solutions'; it has 'problem', 'solutions'"),
         ({"problem": "p", "solutions": ["x", {"text": "x"}]}, "'solutions' must be a list of solutions of one kind"),
         ({"problem": "p", "solutions": [{"model": "x"}]}, "a solution must be a text or a list of steps"),
         ("p", "must be a JSON object"),
@@ -424,6 +432,14 @@ async def test_an_account_is_of_all_sessions(tmp_path: Path) -> None:
     assert scope.cancelled_caught
     rest = await score_file(source, out, reward=SimulatedRuntime(), **options)
     assert rest.account.prompt_tokens == whole.account.prompt_tokens
+
+
+def test_what_may_pass_is_tried_again(lines: Callable[..., Path]) -> None:
+    file = lines(*({"problem": f"{n}?", "solution": f"answer {n}"} for n in range(30)))
+    runtime = SimulatedRuntime(faults=Faults(retryable=0.2, lost=0.1))
+    found = anyio.run(partial(score_file, file, file.with_name("scored.jsonl"), reward=runtime, reward_format="lines"))
+    assert found.failed == 0
+    assert runtime.attempts > 30
 
 
 def test_scores_of_something_else_are_not_gone_on_with(lines: Callable[..., Path]) -> None:

@@ -584,6 +584,30 @@ def test_a_comparison_is_watched_from_before_it_begins_until_nobody_writes_it(tm
         assert list(watch.conclusions()) == [f"{both}: complete"]
 
 
+def test_a_sweep_is_watched_from_one_model_to_the_next(tmp_path: Path) -> None:
+    models = "models: {small: {policy: p, reward: r}, large: {policy: q, reward: r, strategies: [rebase]}}\n"
+    (tmp_path / "sweep.yaml").write_text(f"dataset: arithmetic\nwidths: [4]\nstrategies: [sampling, rebase]\n{models}")
+    with Watch([tmp_path]) as watch:
+        with locked(tmp_path):
+            look(watch, 0.0)
+            assert screen(watch)[0].startswith("waiting for ")
+            for name in ("sampling", "rebase"):
+                solve(tmp_path / "small" / name)
+            look(watch, 1.0)
+            assert [line.split()[0] for line in screen(watch)[:3]] == ["small/rebase", "small/sampling", "large"]
+            assert screen(watch)[2].endswith("not begun")
+            assert not watch.is_over, "the next model is being loaded"
+        look(watch, 2.0)
+        assert (watch.is_over, watch.is_sound) == (True, False)
+        assert list(watch.conclusions()) == [
+            f"{tmp_path}: nobody writes it any more, and it is not complete; go on with it by: asyncsearch sweep --out "
+            f"{tmp_path} --resume"
+        ]
+        solve(tmp_path / "large")
+        look(watch, 3.0)
+        assert list(watch.conclusions()) == [f"{tmp_path}: complete"]
+
+
 def test_runs_in_one_directory_that_have_nothing_to_do_with_each_other_are_gone_on_with_each_by_itself(
     tmp_path: Path,
 ) -> None:

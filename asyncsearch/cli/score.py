@@ -95,7 +95,8 @@ def score_command(
             if not interrupted:
                 say_error(str(end))
             kept = f"{progress.scored} of {progress.solutions} solutions are scored"
-            where = f", and kept in {partial_file(target)}; the same command goes on" if progress.scored else ""
+            is_kept = partial_file(target).exists()
+            where = f", and kept in {partial_file(target)}; the same command goes on" if is_kept else ""
             err.print(Text(f"{'interrupted' if interrupted else 'stopped'}: {kept}{where}"), soft_wrap=True)
             raise typer.Exit(EXIT_INTERRUPTED if interrupted else EXIT_SOME_FAILED) from None
     _tell(scored, target, time.monotonic() - begun, format)
@@ -105,7 +106,7 @@ def score_command(
 
 def _tell(scored: Scored, target: Path, seconds: float, format: str | None) -> None:
     account = scored.account
-    flops = "" if account.flops is None else f", {account.flops:.2e} FLOPs"
+    flops = f", {account.flops:.2e} FLOPs" if account.flops else ""
     if scored.of_one_step:
         how = f"does the format {format!r} say how they begin?" if format else "say with --format how steps begin"
         note = f"note: {scored.of_one_step:,} of {scored.solutions:,} solutions are of one step: {how}"
@@ -114,8 +115,9 @@ def _tell(scored: Scored, target: Path, seconds: float, format: str | None) -> N
     out.print(Text(f"{scored.solutions - scored.failed:,} solutions scored: {tokens}{flops}; {seconds:,.1f} seconds"))
     out.print(Text(f"written to {target}"), soft_wrap=True)
     if scored.failed:
-        kept = f"the others are kept in {partial_file(target)}, and the same command tries these again"
-        say_error(f"{scored.failed} solutions could not be scored; the first: {scored.first_error}; {kept}")
+        kept = f"; the others are kept in {partial_file(target)}, and the same command tries these again"
+        some = kept if scored.failed < scored.solutions else ""
+        say_error(f"{scored.failed} solutions could not be scored; the first: {scored.first_error}{some}")
 
 
 class _Progress:

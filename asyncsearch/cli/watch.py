@@ -26,6 +26,7 @@ from asyncsearch.errors import ConfigurationError, RunDirectoryError
 from asyncsearch.report.harmless import harmless
 from asyncsearch.report.watched import WatchedRun, watched_area
 from asyncsearch.run_directory import COMMAND_FILE, holder_of
+from asyncsearch.sweep import SWEEP_FILE
 
 __all__ = ["Watch", "watch_command"]
 
@@ -70,7 +71,7 @@ class Watch:
 
     def __init__(self, paths: Sequence[Path], *, wait: bool = False) -> None:
         self.runs: dict[Path, WatchedRun] = {}
-        self._paths = paths
+        self._found: dict[Path, list[Path]] = {path: [] for path in paths}
         self._wait = wait
         self._open = ExitStack()
 
@@ -90,12 +91,12 @@ class Watch:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to come: what is not complete, nobody writes."""
-        return all(self._is_complete(path) or not self._is_alive(path) for path in self._paths)
+        return all(self._is_complete(path) or not self._is_alive(path) for path in self._found)
 
     @property
     def is_sound(self) -> bool:
         """Whether everything is complete, or may come to be."""
-        return all(self._is_complete(path) or self._is_alive(path) for path in self._paths)
+        return all(self._is_complete(path) or self._is_alive(path) for path in self._found)
 
     def look(self, now: float) -> None:
         """See what has been added since the last look; ``now`` is as in `SlidingRate`.
@@ -104,32 +105,32 @@ class Watch:
             RunDirectoryError: no run is there, and none is waited for.
             StorageError: what is there cannot be read, or is damaged.
         """
-        for path in self._paths:
-            for run in self._found_in(path):
+        for path in self._found:
+            self._found[path] = self._find(path)
+            for run in self._found[path]:
                 if run not in self.runs:
-                    name = run.resolve().name if len(self._paths) == 1 else str(run)
-                    self.runs[run] = self._open.enter_context(WatchedRun(run, name))
+                    self.runs[run] = self._open.enter_context(WatchedRun(run, self._name(run)))
         for watched in self.runs.values():
             watched.look(now)
 
     def draw(self, wall_clock: float) -> RenderableType:
         """How far they are, for a terminal, at a time in seconds since 1970."""
         if not self.runs:
-            return Text(f"waiting for {harmless(', '.join(map(str, self._paths)))}")
-        unbegun = [run.name for path in self._paths for run in unbegun_in(path)]
+            return Text(f"waiting for {harmless(', '.join(map(str, self._found)))}")
+        unbegun = [self._name(run) for path in self._found for run in unbegun_in(path)]
         return watched_area(list(self.runs.values()), unbegun, wall_clock)
 
     def conclusions(self) -> Iterator[str]:
         """What is complete, and how to go on with what nobody writes and is not."""
-        for path in self._paths:
+        for path in self._found:
             if self._is_complete(path):
                 yield f"{path}: complete"
             elif not self._is_alive(path):
-                parts = [run for run in self._runs_in(path) if not self.runs[run].is_complete] + unbegun_in(path)
+                parts = [run for run in self._found[path] if not self.runs[run].is_complete] + unbegun_in(path)
                 for way_on in dict.fromkeys(map(_way_on, parts)):
                     yield f"{path}: nobody writes it any more, and it is not complete; {way_on}"
 
-    def _found_in(self, path: Path) -> list[Path]:
+    def _find(self, path: Path) -> list[Path]:
         try:
             return runs_in(path)
         except RunDirectoryError:
@@ -137,16 +138,25 @@ class Watch:
                 return []
             raise
 
-    def _runs_in(self, path: Path) -> list[Path]:
-        return [run for run in self.runs if path in (run, run.parent)]
+    def _name(self, run: Path) -> str:
+        """As short as it is unmistakable."""
+        if len(self._found) > 1:
+            return str(run)
+        (path,) = self._found
+        return run.resolve().name if run == path else str(run.relative_to(path))
 
     def _is_complete(self, path: Path) -> bool:
-        runs = self._runs_in(path)
+        runs = self._found[path]
         return bool(runs) and all(self.runs[run].is_complete for run in runs) and not unbegun_in(path)
 
     def _is_alive(self, path: Path) -> bool:
-        runs = self._runs_in(path)
-        return (self._wait and not runs) or holder_of(path) is not None or any(self.runs[run].is_alive for run in runs)
+        """Whether anybody writes a run there, is about to write another, or is waited for."""
+        runs = self._found[path]
+        return (
+            (self._wait and not runs)
+            or any(self.runs[run].is_alive for run in runs)
+            or any(holder_of(directory) for directory in {path, *(run.parent for run in runs if run != path)})
+        )
 
 
 Show = Callable[[float, float], None]
@@ -201,8 +211,14 @@ class PlainLines:
 
 
 def _way_on(run: Path) -> str:
-    """How to go on with a run, in words."""
-    whole = next((path for path in (run, run.parent) if (path / COMMAND_FILE).exists()), None)
-    if whole is None:
-        return f"go on with it from Python, by solve_dataset(..., run_dir={str(run)!r}, resume=True)"
-    return f"go on with it by: asyncsearch solve --out {shlex.quote(str(whole))} --resume"
+    """How to go on with a run, in words: with all of what it is a part of."""
+    for directory in (path := run.absolute(), *path.parents[:2]):
+        for file, command in ((COMMAND_FILE, "solve"), (SWEEP_FILE, "sweep")):
+            if (directory / file).exists():
+                return f"go on with it by: asyncsearch {command} --out {shlex.quote(_from_here(directory))} --resume"
+    return f"go on with it from Python, by solve_dataset(..., run_dir={str(run)!r}, resume=True)"
+
+
+def _from_here(path: Path) -> str:
+    """A path as a user in the working directory would write it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -51,26 +51,39 @@ class RunState:
     accuracy: Accuracy
     failed: int
     time: str
+    is_under_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunsTable:
-    """Runs below each other, with a bar each where there is room."""
+    """Runs below each other, with a bar each where there is room.
+
+    Where there are more than the terminal has lines for, with ``below`` of them for something else, those under way are
+    shown rather than others; None is for all, however many lines they take.
+    """
 
     runs: Sequence[RunState]
+    below: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [column for column in zip(*map(_cells, self.runs), strict=True) if any(column)]
-        titles = [Text(harmless(run.name)) for run in self.runs]
+        runs = self.runs
+        if self.below is not None and len(runs) > (most := max(options.size.height - self.below, 2)):
+            first = sorted(range(len(runs)), key=lambda place: not runs[place].is_under_way)[: most - 1]
+            runs = [runs[place] for place in sorted(first)]
+        columns = [column for column in zip(*map(_cells, runs), strict=True) if any(column)]
+        titles = [Text(harmless(run.name)) for run in runs]
         widths = [max(map(len, column)) for column in columns]
         room = options.max_width - sum(width + 1 for width in widths)
         name = min(max(title.cell_len for title in titles), max(room, _SHORTEST_NAME))
         bar = min(room - name - 1, _LONGEST_BAR)
         lines = []
-        for run, title, *cells in zip(self.runs, titles, *columns, strict=True):
+        for run, title, *cells in zip(runs, titles, *columns, strict=True):
             title.truncate(name, overflow="ellipsis", pad=True)
             drawn = [_bar(run, bar, options)] if bar >= _SHORTEST_BAR else []
             lines.append(_line([title, *drawn, *map(_right, cells, widths)], gap=1))
+        if more := len(self.runs) - len(runs):
+            complete = sum(run.done >= run.total for run in self.runs) - sum(run.done >= run.total for run in runs)
+            lines.append(Text(f"and {more} more, {complete} of them complete", "dim"))
         yield _lines(lines)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asyncsearch.files import write_whole_file
 from asyncsearch.scaling import FittedCurve, ScalingPoint, pareto_frontier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["saturation_plot", "save_plot", "scaling_plot"]
+__all__ = ["DrawnPlot", "draw", "saturation_plot", "scaling_plot"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6bb1", "#000000")
 """Told apart by the colour-blind, too (Okabe and Ito 2008)."""
@@ -137,25 +140,36 @@ def saturation_plot(curves: Sequence[FittedCurve]) -> Figure:
     axes.set_xlabel("samples")
     axes.set_ylabel("accuracy of the vote; dashed, its limit")
     axes.grid(visible=True, color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=8)
+    if curves:
+        axes.legend(frameon=False, fontsize=8)
     return figure
 
 
-def save_plot(figure: Figure, path: Path) -> str:
-    """Write a figure as SVG and as PNG, beside each other, and return the SVG.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnPlot:
+    """A figure as files: SVG and PNG. The same figure gives the same ones: they hold no date."""
 
-    The same figure gives the same files: they hold no date.
+    name: str
+    title: str
+    svg: str
+    png: bytes
 
-    Args:
-        figure: what is drawn.
-        path: of both files, but for what their names end in.
+    def write(self, directory: Path) -> None:
+        """Write both files to a directory that is there.
 
-    Raises:
-        OSError: they cannot be written.
-    """
+        Raises:
+            OSError: they cannot be written.
+        """
+        write_whole_file(directory / f"{self.name}.svg", iter([self.svg.encode()]))
+        write_whole_file(directory / f"{self.name}.png", iter([self.png]))
+
+
+def draw(figure: Figure, *, name: str, title: str) -> DrawnPlot:
+    """Draw a figure; ``name`` is that of its files, ``title`` what it is called in a page."""
     import matplotlib as mpl  # noqa: PLC0415 - an extra
 
-    figure.savefig(path.with_suffix(".png"), dpi=_DOTS_PER_INCH)
-    with mpl.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "path"}):
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    return path.with_suffix(".svg").read_text(encoding="utf-8")
+    png, svg = io.BytesIO(), io.StringIO()
+    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH)
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+    return DrawnPlot(name=name, title=title, svg=svg.getvalue(), png=png.getvalue())

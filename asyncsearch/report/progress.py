@@ -22,6 +22,9 @@ from asyncsearch.scheduler import SchedulerStatistics
 
 __all__ = ["Progress", "RunProgress", "open_progress"]
 
+_BELOW = 6
+"""Lines that are kept free below the runs: for the models, and one for the prompt."""
+
 _REFRESHES = 2
 """Per second, of the live area."""
 
@@ -102,6 +105,7 @@ class RunProgress:
             accuracy=Accuracy(tally.correct, tally.graded),
             failed=tally.failed,
             time=self._time(self._course, stopped=stopped),
+            is_under_way=self.is_under_way,
         )
 
     def _time(self, course: _Course, *, stopped: bool) -> str:
@@ -165,7 +169,8 @@ class Progress:
     def draw(self) -> RenderableType:
         """The live area as of now: the runs, and what the models get done while one is under way."""
         shown = [run for run in self._runs if run.has_begun or not self._is_over]
-        parts: list[RenderableType] = [RunsTable([run.state(stopped=self._is_over) for run in shown])] if shown else []
+        states = [run.state(stopped=self._is_over) for run in shown]
+        parts: list[RenderableType] = [RunsTable(states, below=None if self._is_over else _BELOW)] if shown else []
         if self._work is not None and not self._is_over and any(run.is_under_way for run in shown):
             parts += ["", WorkTable(self._work)]
         return Group(*parts)

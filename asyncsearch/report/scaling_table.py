@@ -61,8 +61,8 @@ def saturation_table(curves: Sequence[FittedCurve]) -> Table:
             str(curve.curve.method),
             f"{limit.value:.1%}",
             f"{100 * limit.low:.0f}-{limit.high:.0%}",
-            f"{rate.value:.2f}",
-            f"{rate.low:.2f}-{rate.high:.2f}",
+            f"{rate.value:.2f}" if curve.fit.gain else "-",
+            f"{rate.low:.2f}-{rate.high:.2f}" if curve.fit.gain else "-",
             f"{curve.fit.samples_needed:.0f}",
             f"{curve.fit.deviation:.2%}",
         )

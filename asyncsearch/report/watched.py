@@ -35,6 +35,9 @@ __all__ = ["WatchedRun", "watched_area"]
 _SEARCHES = 3
 """Problems under way that are named."""
 
+_BELOW = 12
+"""Lines that are kept free below the runs: for the models, these problems, the process that writes, and the prompt."""
+
 
 class WatchedRun:
     """Follows a run, and says how far it is and how fast it goes.
@@ -98,6 +101,7 @@ class WatchedRun:
             accuracy=Accuracy(results.correct, results.graded),
             failed=results.failed,
             time=self._time(wall_clock),
+            is_under_way=not self.is_over,
         )
 
     def words(self, wall_clock: float) -> str:
@@ -127,7 +131,7 @@ def watched_area(runs: Sequence[WatchedRun], unbegun: Sequence[str], wall_clock:
         for name in unbegun
     ]
     parts: list[RenderableType] = [
-        RunsTable([*(run.state(wall_clock) for run in runs), *waiting]),
+        RunsTable([*(run.state(wall_clock) for run in runs), *waiting], below=_BELOW),
         "",
         WorkTable(reduce(add, (run.work for run in runs))),
     ]

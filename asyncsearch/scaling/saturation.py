@@ -84,14 +84,16 @@ def _fit(samples: np.ndarray[Any, Any], curves: np.ndarray[Any, Any]) -> tuple[n
     import numpy as np  # noqa: PLC0415
 
     logarithms = np.geomspace(_SLOWEST, _FASTEST, _RATES)
-    best = np.full(len(curves), np.inf)
-    limits, gains, rates = (np.zeros(len(curves)) for _ in range(3))
+    # What no fit is better than: that the last value is the limit already.
+    limits, gains = curves[:, -1], np.zeros(len(curves))
+    best = ((curves - limits[:, np.newaxis]) ** 2).mean(axis=1)
+    rates = np.full(len(curves), np.exp(logarithms[-1]))
     for logarithm in logarithms:
         design = np.stack([np.ones_like(samples), -np.exp(-logarithm * samples)], axis=1)
         solved = np.linalg.pinv(design) @ curves.T
         errors = ((design @ solved - curves.T) ** 2).mean(axis=0)
-        # An accuracy is no more than 1: what is fitted beyond that says that the rate is too slow.
-        better = (errors < best) & (solved[0] <= 1.0)
+        # An accuracy is from 0 to 1: where the limit is fitted beyond that, the rate is too slow.
+        better = (errors < best) & (solved[0] >= 0.0) & (solved[0] <= 1.0)
         best = np.where(better, errors, best)
         limits, gains = np.where(better, solved[0], limits), np.where(better, solved[1], gains)
         rates = np.where(better, np.exp(logarithm), rates)

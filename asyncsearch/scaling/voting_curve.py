@@ -57,6 +57,8 @@ async def voting_curve(results: Iterable[ProblemResult], grader: Grader, method:
         raise ValueError(f"{method} is no vote of which there is a curve")
     graded = [result for result in results if result.reference is not None and result.error is None]
     most = max((len(result.candidates) for result in graded), default=0)
+    if not most:
+        return None
     rows = []
     samples = tuple(_up_to(most))
     for result in graded:

@@ -100,15 +100,15 @@ def _find(record: Record) -> tuple[str | None, list[Any]]:
     """
     content, where = record.content, record.where
     for name in _SEVERAL:
-        if (value := content.get(name)) is not None:
-            if not isinstance(value, list):
-                raise DatasetError(f"{where}: {name!r} must be a list of solutions, not {shown(value)}")
+        if isinstance(value := content.get(name), list):
             if len({isinstance(entry, dict) for entry in value}) > 1:
                 raise DatasetError(f"{where}: {name!r} must be a list of solutions of one kind")
             return name, value
     if all(content.get(name) is None for name in _ONE):
         names = ", ".join(map(repr, content)) or "nothing"
-        raise DatasetError(f"{where}: has no 'solution', 'response', 'steps' or 'solutions'; it has {names}")
+        raise DatasetError(
+            f"{where}: has no 'solution', 'response' or 'steps', and no list of 'solutions'; it has {names}"
+        )
     return None, [content]
 
 
@@ -122,8 +122,8 @@ def _text_or_steps(entry: Any, where: str) -> str | list[str]:
 
 def _steps_of(solution: str | list[str], question: str, format: Format | None) -> tuple[str, ...]:
     """The steps of a solution, none where it is blank."""
-    if isinstance(solution, list):
-        return _not_blank(map(printable, solution))
+    if isinstance(solution, list):  # all of them: somebody may have labelled each
+        return tuple(map(printable, solution)) if any(map(str.strip, solution)) else ()
     text = solution_of(printable(solution), question)
     if format is not None:
         return _not_blank(format.split_steps(text))

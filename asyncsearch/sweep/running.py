@@ -9,7 +9,7 @@ from pathlib import Path
 from asyncsearch.comparison import Row, Spectator, compare
 from asyncsearch.models import open_runtime
 from asyncsearch.problem import Problem
-from asyncsearch.run_directory import Resumption
+from asyncsearch.run_directory import Resumption, locked, unwritable
 from asyncsearch.sweep.plan import SweepModel
 from runtimes.base import Runtime
 
@@ -40,6 +40,18 @@ async def run_sweep(
     """
     rows: list[list[Row]] = []
     rewards: dict[str, Runtime] = {}
+    is_held = False
+
+    def begin() -> None:
+        nonlocal is_held
+        if not is_held:  # also while nothing runs, between one model and the next
+            try:
+                stack.enter_context(locked(directory))
+            except OSError as error:
+                raise unwritable(directory, error) from error
+            is_held = True
+        ready()
+
     async with AsyncExitStack() as stack:
         for number, model in enumerate(models, 1):
             spectator.note(f"model {model.name}, {number} of {len(models)}")
@@ -56,7 +68,7 @@ async def run_sweep(
                     resumption=resumption,
                     together=True,
                     spectator=spectator,
-                    ready=ready,
+                    ready=begin,
                 )
             )
     return rows

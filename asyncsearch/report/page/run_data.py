@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asyncsearch.accounting import Accounts
 from asyncsearch.errors import ConfigurationError, JournalError
 from asyncsearch.evaluation import Judgement, Method, evaluate
 from asyncsearch.journal import read_journal
@@ -36,7 +37,7 @@ class Outcome:
     """A problem's row. ``correct`` and ``found`` are None where there is no reference, ``margin`` where nobody voted.
 
     ``state`` is ``s`` for solved, ``f`` for failed and ``u`` where the search has not come to its end. ``cost`` is in
-    floating-point operations where they are known, and else in tokens.
+    floating-point operations where they are known, and else in tokens; it and ``seconds`` are None until then.
     """
 
     state: str
@@ -50,8 +51,8 @@ class Outcome:
     nodes: int
     generated: int
     read: int
-    cost: float
-    seconds: float
+    cost: float | None
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +196,8 @@ class _Blocks:
 
 def _outcome(result: ProblemResult | None, tree: Tree, count: Count) -> Outcome:
     nodes = [*tree.all_nodes()]
-    accounts = None if result is None else result.accounts
-    tokens = 0 if accounts is None else accounts.policy.computed_tokens + accounts.reward.computed_tokens
+    accounts = Accounts() if result is None else result.accounts
+    tokens = accounts.policy.computed_tokens + accounts.reward.computed_tokens
     return Outcome(
         state="u" if result is None else "s" if result.error is None else "f",
         correct=None if result is None else result.correct,
@@ -207,10 +208,10 @@ def _outcome(result: ProblemResult | None, tree: Tree, count: Count) -> Outcome:
         tie=count.is_tie,
         truncated=sum(node.state is NodeState.TRUNCATED for node in nodes),
         nodes=len(nodes),
-        generated=sum(node.tokens for node in nodes) if accounts is None else accounts.policy.generated_tokens,
-        read=0 if accounts is None else accounts.reward.prompt_tokens,
-        cost=tokens if accounts is None or accounts.flops is None else accounts.flops,
-        seconds=0.0 if result is None else result.seconds,
+        generated=sum(node.tokens for node in nodes) if result is None else accounts.policy.generated_tokens,
+        read=accounts.reward.prompt_tokens,
+        cost=None if result is None else tokens if accounts.flops is None else accounts.flops,
+        seconds=None if result is None else result.seconds,
     )
 
 

@@ -5,8 +5,11 @@ const LARGEST = 3;
 const MARGIN = 24;
 const HIGHEST = 760;
 const LOWEST = 160;
+const MOST_UNFOLDED = 500;
 const COLUMNS = { least: 44, most: 220 };
 const DRAGGED = 4;
+const UNREADABLE = 0.25;
+const READABLE = 0.6;
 
 class TreeDrawing {
   #tree;
@@ -17,7 +20,7 @@ class TreeDrawing {
   #layout = null;
   #selected = 0;
   #view = { x: 0, y: 0, scale: 1 };
-  #isFitted = true;
+  #isUntouched = true;
   #pointers = new Map();
   #svg;
   #world;
@@ -65,8 +68,9 @@ class TreeDrawing {
       this.#svg,
       legend(isScored),
     );
+    if (tree.size > MOST_UNFOLDED) this.#collapsed = this.#besideChosen();
     this.#render();
-    new ResizeObserver(() => this.#isFitted && this.#render()).observe(this.#svg);
+    new ResizeObserver(() => this.#isUntouched && this.#render()).observe(this.#svg);
   }
 
   focus() {
@@ -79,7 +83,8 @@ class TreeDrawing {
     this.#selected = node;
     if (hidden.length) this.#render();
     else this.#mark();
-    this.#reveal(node);
+    if (this.#isUntouched) this.#settle();
+    else this.#reveal(node);
   }
 
   /** Show the whole tree. */
@@ -88,8 +93,21 @@ class TreeDrawing {
     const { width: wide, top, bottom } = this.#layout;
     const fitting = Math.min((width - 2 * MARGIN) / wide, (height - 2 * MARGIN) / (bottom - top), 1.2);
     const scale = Math.max(fitting, SMALLEST);
-    this.#isFitted = true;
+    this.#isUntouched = true;
     this.#look({ scale, x: MARGIN, y: height / 2 - (scale * (top + bottom)) / 2 });
+  }
+
+  /** Show the whole tree, or where it would be too small the selected node and what is around it. */
+  #settle() {
+    this.fit();
+    if (this.#view.scale > UNREADABLE) return;
+    const { height } = this.#size();
+    const { top, bottom, y } = this.#layout;
+    const [lowest, highest] = [height - MARGIN - READABLE * bottom, MARGIN - READABLE * top];
+    const middle = height / 2 - READABLE * y[this.#selected];
+    this.#look({ scale: READABLE, x: MARGIN, y: Math.min(Math.max(middle, lowest), highest) });
+    this.#reveal(this.#selected);
+    this.#isUntouched = true;
   }
 
   #size() {
@@ -104,12 +122,12 @@ class TreeDrawing {
   #zoom(factor, at = { x: this.#size().width / 2, y: this.#size().height / 2 }) {
     const { x, y, scale } = this.#view;
     const next = Math.min(Math.max(scale * factor, SMALLEST), LARGEST);
-    this.#isFitted = false;
+    this.#isUntouched = false;
     this.#look({ scale: next, x: at.x - ((at.x - x) * next) / scale, y: at.y - ((at.y - y) * next) / scale });
   }
 
   #move(x, y) {
-    this.#isFitted = false;
+    this.#isUntouched = false;
     this.#look({ ...this.#view, x: this.#view.x + x, y: this.#view.y + y });
   }
 
@@ -135,7 +153,7 @@ class TreeDrawing {
     for (const node of order) nodes.append(this.#node(node, chosen.has(node)));
     this.#world.replaceChildren(edges, nodes);
     this.#mark();
-    this.fit();
+    this.#settle();
   }
 
   /** A layout, and a height for it, that use the width there is. */
@@ -148,7 +166,8 @@ class TreeDrawing {
     let [scale, layout] = [1, null];
     for (const _ of [1, 2]) {
       const beside = BESIDE + LETTER * Math.max(...tree.depth.map((depth, node) => (depth === deepest ? labels[node].length : 0)));
-      const column = Math.min(Math.max((wide / scale - beside) / deepest, least), most / scale);
+      const shownAt = scale > UNREADABLE ? scale : READABLE;
+      const column = Math.min(Math.max((wide / shownAt - beside) / deepest, least), most / shownAt);
       layout = layoutOf(tree, { labels, collapsed: this.#collapsed, column });
       scale = Math.min((HIGHEST - 2 * MARGIN) / (layout.bottom - layout.top), wide / layout.width, 1);
     }
@@ -241,11 +260,15 @@ class TreeDrawing {
     this.#render();
   }
 
+  /** What can be folded and does not lead to the chosen answer. */
+  #besideChosen() {
+    const tree = this.#tree;
+    const kept = new Set([0, ...(tree.chosen === -1 ? [] : tree.lineage(tree.chosen))]);
+    return new Set(tree.parents().filter((node) => !kept.has(node) && kept.has(tree.parent(node))));
+  }
+
   #foldOthers() {
-    const kept = new Set([0, ...(this.#tree.chosen === -1 ? [] : this.#tree.lineage(this.#tree.chosen))]);
-    for (let node = 1; node < this.#tree.size; node += 1) {
-      if (!kept.has(node) && kept.has(this.#tree.parent(node)) && this.#tree.children[node].length) this.#collapsed.add(node);
-    }
+    this.#collapsed = this.#besideChosen();
     this.#render();
     if (!this.#layout.order.includes(this.#selected)) this.#choose(0);
   }

@@ -43,6 +43,11 @@ class Tree {
     return this.columns.parent[node];
   }
 
+  /** The nodes that have children. */
+  parents() {
+    return [...this.children.keys()].filter((node) => this.children[node].length);
+  }
+
   /** The score of a node's last step, null where it has none. */
   score(node) {
     return this.columns.scores[node].at(-1) ?? null;

@@ -1,0 +1,200 @@
+"""Scaling curves: points, what is optimal, and where voting ends."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncsearch import Candidate, ProblemResult, Sampling, SolveOptions, load_problems, solve_dataset
+from asyncsearch.answers.math_grader import MathGrader
+from asyncsearch.datasets.arithmetic import bundled_model
+from asyncsearch.evaluation import Method, evaluate
+from asyncsearch.report.plots import draw, saturation_plot, scaling_plot
+from asyncsearch.report.scaling import read_scaling
+from asyncsearch.report.scaling_table import scaling_record
+from asyncsearch.run_directory import read_results
+from asyncsearch.scaling import (
+    VotingCurve,
+    compute_optimal,
+    fit_saturation,
+    pareto_frontier,
+    scaling_points,
+    voting_curve,
+)
+
+MAJORITY, WEIGHTED = Method("majority", None), Method("weighted", "last")
+
+costs = st.integers(1, 20).map(float)
+errors = st.integers(0, 10).map(lambda number: number / 10)
+points = st.lists(st.tuples(costs, errors), max_size=30)
+
+
+def cost(point: tuple[float, float]) -> float:
+    return point[0]
+
+
+def error(point: tuple[float, float]) -> float:
+    return point[1]
+
+
+@given(points)
+def test_nothing_is_as_cheap_and_better_than_the_frontier(chosen: list[tuple[float, float]]) -> None:
+    frontier = pareto_frontier(chosen, cost=cost, error=error)
+    assert frontier == sorted(frontier), "the cheapest first"
+    assert [error(point) for point in frontier] == sorted({error(point) for point in frontier}, reverse=True)
+    for point in chosen:
+        assert any(cost(one) <= cost(point) and error(one) <= error(point) for one in frontier)
+    for point in frontier:
+        assert not any(cost(one) <= cost(point) and error(one) <= error(point) and one != point for one in chosen)
+
+
+@given(points, st.integers(0, 25).map(float))
+def test_the_optimum_is_the_best_that_is_within_the_budget(chosen: list[tuple[float, float]], budget: float) -> None:
+    best = compute_optimal(chosen, budget, cost=cost, error=error)
+    within = [point for point in chosen if cost(point) <= budget]
+    assert best == (min(within, key=lambda point: (error(point), cost(point))) if within else None)
+
+
+def sampled(number: int, answers: str, scores: list[float] | None = None) -> ProblemResult:
+    """A problem whose right answer is 1; a dash is a sample without an answer."""
+    candidates = tuple(
+        Candidate(
+            text=answer,
+            answer=None if answer == "-" else answer,
+            truncated=answer == "-",
+            tokens=1,
+            step_scores=() if scores is None else (scores[place],),
+        )
+        for place, answer in enumerate(answers)
+    )
+    return ProblemResult(id=str(number), problem="p", answer=None, reference="1", correct=None, candidates=candidates)
+
+
+@pytest.mark.anyio
+async def test_a_voting_curve_worked_by_hand() -> None:
+    async with MathGrader() as grader:
+        curve = await voting_curve([sampled(1, "1222"), sampled(2, "11-3")], grader, MAJORITY)
+    assert curve is not None
+    assert curve.samples == (1, 2, 3, 4)
+    first, second = curve.by_problem
+    assert first[0] == pytest.approx(1 / 4, abs=0.1)
+    assert first[3] == 0.0
+    assert second[0] == pytest.approx(1 / 2, abs=0.1)
+    assert second[3] == 1.0
+    assert curve.mean[3] == curve.accuracy(4).value == 0.5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("method", [MAJORITY, WEIGHTED])
+async def test_a_curve_ends_where_the_vote_of_all_samples_does(method: Method) -> None:
+    source = random.Random(4)
+    results = [
+        sampled(number, "".join(source.choices("123-", k=8)), [source.random() for _ in range(8)])
+        for number in range(40)
+    ]
+    async with MathGrader() as grader:
+        curve = await voting_curve(results, grader, method)
+        found = await evaluate(results, grader)
+    assert curve is not None
+    assert curve.accuracy(8).value == pytest.approx(found.accuracies[method].value)
+
+
+@pytest.mark.anyio
+async def test_there_is_no_curve_of_nothing() -> None:
+    async with MathGrader() as grader:
+        assert await voting_curve([], grader, MAJORITY) is None
+        assert await voting_curve([sampled(1, "")], grader, MAJORITY) is None
+        with pytest.raises(ValueError, match="best-of-n"):
+            await voting_curve([], grader, Method("best-of-n", "last"))
+
+
+@given(st.floats(0.4, 0.95), st.floats(0.1, 0.4), st.floats(1.2, 3.0))
+def test_a_fit_finds_the_limit_and_the_rate_that_a_curve_was_made_of(limit: float, gain: float, rate: float) -> None:
+    samples = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+    row = tuple(limit - gain * rate**-number for number in samples)
+    fit = fit_saturation(VotingCurve(method=MAJORITY, samples=samples, by_problem=(row, row)))
+    assert fit is not None
+    assert fit.limit.value == pytest.approx(limit, abs=0.01)
+    assert math.log(fit.rate.value) == pytest.approx(math.log(rate), rel=0.1)
+    assert fit.deviation < 0.01
+    assert fit.accuracy(64) == pytest.approx(limit, abs=0.02)
+    assert fit.limit.low <= fit.limit.value <= fit.limit.high
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=5, max_size=5), min_size=1, max_size=6))
+def test_a_limit_is_an_accuracy_whatever_the_curve(rows: list[list[float]]) -> None:
+    fit = fit_saturation(VotingCurve(method=MAJORITY, samples=(1, 2, 3, 4, 6), by_problem=tuple(map(tuple, rows))))
+    assert fit is not None
+    assert 0 <= fit.limit.low <= fit.limit.value <= fit.limit.high <= 1
+    assert fit.rate.value > 1
+    assert fit.samples_needed >= 1
+
+
+def test_three_numbers_of_samples_are_too_few_for_a_fit() -> None:
+    assert fit_saturation(VotingCurve(method=MAJORITY, samples=(1, 2, 3), by_problem=((0.1, 0.2, 0.3),))) is None
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scaling") / "run"
+    await solve_dataset(
+        load_problems("arithmetic", limit=6),
+        Sampling(width=6),
+        policy=f"local:{bundled_model('policy')}",
+        reward="bundled:reward",
+        run_dir=path,
+        options=SolveOptions(seed=1),
+    )
+    return path
+
+
+@pytest.mark.anyio
+async def test_samples_have_the_smaller_numbers_of_them_inside(run: Path) -> None:
+    found = await scaling_points(run, model="small")
+    majority = [point for point in found if point.method == MAJORITY]
+    weighted = [point for point in found if point.method == WEIGHTED]
+    assert [point.width for point in majority] == [point.width for point in weighted] == [1, 2, 4, 6]
+    flops = [point.flops for point in majority]
+    assert flops == sorted(flops, key=lambda each: each or 0.0)
+    for alone, scored in zip(majority, weighted, strict=True):
+        assert alone.flops == alone.policy_flops == scored.policy_flops
+        assert (scored.flops or 0.0) > (alone.flops or 0.0), "the reward model is paid for"
+    async with MathGrader() as grader:
+        whole = await evaluate(read_results(run), grader)
+    assert majority[-1].error.value == pytest.approx(1 - whole.accuracies[MAJORITY].value)
+    assert whole.accounts.flops is not None
+    assert weighted[-1].flops == pytest.approx(whole.accounts.flops / 6)
+    assert {point.series for point in found} == {"small: sampling, majority", "small: sampling, weighted"}
+
+
+@pytest.mark.anyio
+async def test_what_is_drawn_is_the_same_whenever_it_is_drawn(run: Path) -> None:
+    scaling = await read_scaling([run])
+    assert scaling.has_curve
+    assert scaling.has_fit
+    first, second = ([*scaling.draw(budget=1e9)] for _ in range(2))
+    assert first == second
+    assert [plot.name for plot in first] == ["scaling", "saturation"]
+    for plot in first:
+        assert plot.svg.startswith("<?xml")
+        assert plot.png.startswith(b"\x89PNG")
+    record = orjson.loads(orjson.dumps(scaling_record(scaling.points, scaling.curves, budget=1e9)))
+    assert record["optimal"] in record["points"]
+    assert statistics.mean(record["saturation"][0]["accuracy"]) > 0
+
+
+def test_figures_of_nothing_are_empty() -> None:
+    for figure in (scaling_plot([]), saturation_plot([])):
+        assert "</svg>" in draw(figure, name="empty", title="nothing").svg

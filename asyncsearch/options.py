@@ -9,7 +9,6 @@ from asyncsearch.answers import Grader, make_grader
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.format import Format, format_named
-from asyncsearch.plugins import GRADERS, plugin_names, suggestion
 from asyncsearch.rewards import AGGREGATIONS, reward_format_named
 from asyncsearch.strategies.base import Strategy
 
@@ -72,14 +71,13 @@ class SolveOptions:
             reward_format_named(self.reward_format)
         if not 0 <= self.seed <= _LARGEST_SEED:
             raise ConfigurationError(f"seed must be at least 0 and at most {_LARGEST_SEED}, not {self.seed}")
-        if ":" not in self.grader and self.grader not in (known := plugin_names(GRADERS)):
-            raise ConfigurationError(f"unknown grader {self.grader!r}; {suggestion(self.grader, known)}")
         for name in ("problems_in_flight", "policy_limit", "reward_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"{name} must be at least 1, not {value}")
         if not 0 < self.grading_seconds < math.inf:
             raise ConfigurationError(f"grading_seconds must be above 0, not {self.grading_seconds}")
+        self.make_grader()
         for name in ("durability", "max_failures", "policy_parameters", "reward_parameters"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:

@@ -73,6 +73,14 @@ class Terminal:
         """What Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
 
+    def hold(self) -> None:
+        """What Ctrl-S does: whoever writes to it from now on waits."""
+        os.write(self._end, b"\x13")
+
+    def let_go(self) -> None:
+        """What Ctrl-Q does: they wait no more."""
+        os.write(self._end, b"\x11")
+
     def read(self) -> None:
         """Read what has been written, or see that nothing more will be."""
         try:

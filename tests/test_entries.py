@@ -54,7 +54,7 @@ def test_a_shared_parameter_may_be_what_makes_the_others_fit() -> None:
 def test_two_of_a_name_have_directories_of_their_own() -> None:
     entries = entries_for([{"strategy": "rebase"}, {"strategy": "rebase", "width": 4}], {}, SolveOptions())
     assert [entry.name for entry in entries] == ["rebase-16", "rebase-4"]
-    alike = [{"strategy": "rebase"}, {"strategy": "rebase", "softmax_temperature": 0.5}]
+    alike: list[dict[str, object]] = [{"strategy": "rebase"}, {"strategy": "rebase", "softmax_temperature": 0.5}]
     assert [entry.name for entry in entries_for(alike, {}, SolveOptions())] == ["rebase", "rebase-2"]
 
 

@@ -230,6 +230,8 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
         hidden_size=64,
         intermediate_size=64,
         layers=1,
+        large_hidden_size=128,
+        large_intermediate_size=64,
         stories=short,
         pupil_drills=5,
         pupil=short,
@@ -247,7 +249,7 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
     )
     make_bundle(tmp_path, recipe)
     assert (tmp_path / "test.jsonl").read_bytes() == (bundled_model("policy").parent / "test.jsonl").read_bytes()
-    for role in ("policy", "reward"):
+    for role in ("policy", "policy-large", "reward"):
         AutoModelForCausalLM.from_pretrained(tmp_path / role)
         assert "Held out" in (tmp_path / role / "README.md").read_text()
     with pytest.raises(ConfigurationError, match="another recipe"):

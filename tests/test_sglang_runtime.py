@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -15,10 +16,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from outcomes import Outcomes
 from scripted_sglang import FAULTS, PROMPT_LIMIT, ScriptedServer
+from transformers import AutoTokenizer
 
 from asyncsearch import Problem, Rebase, Run, Sampling, SolveOptions, load_problems, solve_dataset
 from asyncsearch.errors import ModelError
 from runtimes.base import (
+    ChatPrompt,
     FinishReason,
     GenerateRequest,
     GenerateResult,
@@ -88,6 +91,22 @@ async def test_faults_of_every_kind_change_no_answer(policy_directory: Path) -> 
     assert lanes.generate.failed == lanes.score.failed == 0
     # The server's own tasks end when their connections do.
     await until(lambda: len(asyncio.all_tasks()) == tasks_before)
+
+
+async def test_a_chat_template_is_that_of_the_servers_tokenizer(tmp_path: Path, policy_directory: Path) -> None:
+    directory = tmp_path / "policy"
+    shutil.copytree(policy_directory, directory)
+    question = [{"role": "user", "content": "{problem}"}]
+    async with ScriptedServer(directory).serve() as server, RuntimePool([SglangRuntime(server.address)]) as pool:
+        assert pool.apply_chat_template(question) is None, "it has none"
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    tokenizer.chat_template = "{{ messages[0]['content'] }}{{ eos_token }}"
+    tokenizer.save_pretrained(directory)
+    async with ScriptedServer(directory).serve() as server, RuntimePool([SglangRuntime(server.address)]) as pool:
+        end = str(tokenizer.eos_token)
+        assert pool.apply_chat_template(question) == ChatPrompt(text=f"{{problem}}{end}", special_tokens=(end,))
+    with pytest.raises(RuntimeGone, match="not open"):
+        SglangRuntime(server.address).apply_chat_template(question)
 
 
 async def test_a_prefix_is_computed_once_for_all_its_forks(policy_directory: Path) -> None:

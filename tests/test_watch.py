@@ -722,7 +722,11 @@ def test_a_run_and_whoever_watches_it_each_on_a_terminal(tmp_path: Path) -> None
         both = (solving, watching)
         until(lambda: any("in flight" in line for line in solving.screen), both)
         assert any(line.startswith("rebase ") for line in solving.screen)
-        until(lambda: not (solving.is_open or watching.is_open), both)
+        solving.hold()
+        until(lambda: not watching.is_open, both)  # a terminal that is held up holds up no run
+        assert solving.process.poll() is None
+        solving.let_go()
+        until(lambda: not solving.is_open, both)
         assert (solving.process.wait(), watching.process.wait()) == (0, 0)
         solved, watched = solving.screen, watching.screen
         assert all(len(line) <= 80 for line in solved)

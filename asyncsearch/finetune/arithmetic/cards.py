@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from transformers import LlamaForCausalLM
@@ -22,34 +22,25 @@ _log = logging.getLogger(__name__)
 
 
 def write_cards(directory: Path, *, policy_training: str, reward_training: str, command: str) -> None:
-    """Measure ``policy/`` and ``reward/`` on the test problems and write a card into each.
+    """Measure both policies and ``reward/`` on the test problems and write a card into each.
 
     Args:
-        directory: of both models.
-        policy_training: sentences on the policy's data and training.
+        directory: of the models.
+        policy_training: sentences on the policies' data and training.
         reward_training: the same of the reward model.
-        command: what makes both.
+        command: what makes them.
     """
     policy, reward = directory / "policy", directory / "reward"
     problems = list(generate_problems(TEST_SIZE, split="test"))
-    greedy = asyncio.run(sample_solutions(policy, problems, samples=1, temperature=0.0))
     sampled = asyncio.run(sample_solutions(policy, problems, samples=_SAMPLES, reward=reward))
-    right = sum(solution.right for solution in greedy) / len(greedy)
-    right_sampled = sum(solution.right for solution in sampled) / len(sampled)
     steps = [(score, label) for one in sampled for score, label in zip(one.scores, one.labels, strict=True)]
     # What a search needs: of steps that follow only right ones, to know those that go wrong.
     fresh = list(_first_wrong_and_before(sampled))
-    _log.info("greedy %.3f, sampled %.3f, step AUC %.4f, fresh %.4f", right, right_sampled, _auc(steps), _auc(fresh))
-    _write(
-        policy,
-        "Arithmetic policy",
-        "Writes step-by-step solutions of multi-step arithmetic word problems "
-        '("Step 1: 90 * 8 = 720", ..., "The answer is: 337"). It knows nothing else.',
-        policy_training,
-        f"Held out ({TEST_SIZE} test problems): {right:.1%} of greedy solutions are right in every step, "
-        f"{right_sampled:.1%} of those sampled at temperature 1.",
-        command,
-    )
+    _log.info("step AUC %.4f, fresh %.4f", _auc(steps), _auc(fresh))
+    _write_policy(policy, "Arithmetic policy", sampled, policy_training, command)
+    large = directory / "policy-large"
+    sampled_by_large = asyncio.run(sample_solutions(large, problems, samples=_SAMPLES))
+    _write_policy(large, "Large arithmetic policy", sampled_by_large, policy_training, command)
     _write(
         reward,
         "Arithmetic process reward model",
@@ -59,6 +50,23 @@ def write_cards(directory: Path, *, policy_training: str, reward_training: str, 
         f"Held out ({_SAMPLES} sampled solutions of each of {TEST_SIZE} test problems, {len(steps):,} steps, "
         f"{sum(label for _, label in steps) / len(steps):.1%} right): area under the ROC curve {_auc(steps):.4f}; "
         f"of the {len(fresh):,} steps that follow only right ones, {_auc(fresh):.4f}.",
+        command,
+    )
+
+
+def _write_policy(directory: Path, title: str, sampled: Sequence[Solution], training: str, command: str) -> None:
+    problems = list(generate_problems(TEST_SIZE, split="test"))
+    greedy = asyncio.run(sample_solutions(directory, problems, samples=1, temperature=0.0))
+    right, right_sampled = (sum(one.right for one in solutions) / len(solutions) for solutions in (greedy, sampled))
+    _log.info("%s: greedy %.3f, sampled %.3f", title, right, right_sampled)
+    _write(
+        directory,
+        title,
+        "Writes step-by-step solutions of multi-step arithmetic word problems "
+        '("Step 1: 90 * 8 = 720", ..., "The answer is: 337"). It knows nothing else.',
+        training,
+        f"Held out ({TEST_SIZE} test problems): {right:.1%} of greedy solutions are right in every step, "
+        f"{right_sampled:.1%} of those sampled at temperature 1.",
         command,
     )
 

@@ -15,7 +15,7 @@ import asyncio
 import random
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -64,6 +64,8 @@ class Recipe:
     should stand there: from drills and worked solutions with mistakes put in, and from ``samples`` of the
     graduate's solutions of each of ``sampled_problems``. Then one more layer learns to say of each step whether
     all is right up to it, from the samples and more altered solutions.
+
+    The large policy is made like the other, of the ``large`` sizes.
     """
 
     seed: int = 0
@@ -71,6 +73,8 @@ class Recipe:
     hidden_size: int = 128
     intermediate_size: int = 352
     layers: int = 4
+    large_hidden_size: int = 192
+    large_intermediate_size: int = 528
     stories: TrainingOptions = TrainingOptions(steps=2600, learning_rate=1e-2, warmup_steps=100)  # noqa: RUF009 - frozen
     drill_length: int = 8
     pupil_drills: int = 33_000
@@ -91,7 +95,7 @@ class Recipe:
 
 
 def make_bundle(directory: Path, recipe: Recipe) -> None:
-    """Write ``test.jsonl``, ``policy/`` and ``reward/`` with their model cards, and other models on the way.
+    """Write ``test.jsonl``, ``policy/``, ``policy-large/`` and ``reward/`` with their cards, and others on the way.
 
     A model that is there already is not trained again, so that an interrupted run can be taken up.
 
@@ -101,14 +105,11 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     _claim(directory, recipe)
     write_test_problems(directory / "test.jsonl")
-    names = ("beginner", "pupil", "policy", "graduate", "expert", "comparer", "reward")
-    beginner, pupil, policy, graduate, expert, comparer, reward = (directory / name for name in names)
-    if not beginner.exists():
-        train_beginner(beginner, recipe)
-    if not pupil.exists():
-        _train_on(pupil, beginner, recipe.pupil, recipe.pupil_drills, recipe, seed=recipe.seed + 1)
-    if not policy.exists():
-        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 7)
+    names = ("pupil", "graduate", "expert", "comparer", "reward")
+    pupil, graduate, expert, comparer, reward = (directory / name for name in names)
+    _make_policy(directory, recipe, suffix="")
+    large = replace(recipe, hidden_size=recipe.large_hidden_size, intermediate_size=recipe.large_intermediate_size)
+    _make_policy(directory, large, suffix="-large")
     if not graduate.exists():
         _train_on(graduate, pupil, recipe.graduate, recipe.graduate_drills, recipe, seed=recipe.seed + 2)
     if not expert.exists():
@@ -120,6 +121,17 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
         if not reward.exists():
             train_reward(reward, comparer, solutions, recipe)
     describe(directory, recipe)
+
+
+def _make_policy(directory: Path, recipe: Recipe, *, suffix: str) -> None:
+    """Make a policy in three stages, the directories of which have a suffix."""
+    beginner, pupil, policy = (directory / f"{name}{suffix}" for name in ("beginner", "pupil", "policy"))
+    if not beginner.exists():
+        train_beginner(beginner, recipe)
+    if not pupil.exists():
+        _train_on(pupil, beginner, recipe.pupil, recipe.pupil_drills, recipe, seed=recipe.seed + 1)
+    if not policy.exists():
+        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 7)
 
 
 def _claim(directory: Path, recipe: Recipe) -> None:

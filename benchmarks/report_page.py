@@ -114,8 +114,8 @@ class _Times:
         loaded = wait.until(lambda driver: driver.execute_script(_LOADED))
         self.usable.append(float(ready))
         self.loaded.append(float(loaded))
-        for number in range(_TREES):
-            self.tree.append(driver.execute_async_script(_CHOOSE, f"p{number * (problems - 1) // _TREES}"))
+        for number in range(0, problems, max(problems // _TREES, 1)):
+            self.tree.append(driver.execute_async_script(_CHOOSE, f"p{number}"))
         for words in ("t", "to", "tom", ""):
             self.search.append(driver.execute_async_script(_SEARCH, words))
 

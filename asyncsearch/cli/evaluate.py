@@ -37,7 +37,7 @@ def evaluate_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row for each estimate.")] = False,
     vote: Annotated[
-        str | None, typer.Option(help=f"Compare runs by this vote: {', '.join(VOTES)}. [default: each run's own]")
+        str | None, typer.Option(help=f"Compare runs by this vote: {', '.join(VOTES)}. \\[default: each run's own]")
     ] = None,
     aggregation: Annotated[
         str | None, typer.Option(help=f"And by this aggregation of step scores: {', '.join(AGGREGATIONS)}.")

@@ -40,7 +40,7 @@ def launch_command(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port to listen on; the reward model of a pair takes the next. [default: 30000, 30001]",
+            help="Port to listen on; the reward model of a pair takes the next. \\[default: 30000, 30001]",
             min=1,
             max=65534,
         ),
@@ -55,10 +55,10 @@ def launch_command(
         bool, typer.Option("--prepare", help="With --cpu: build the environment (1.6 GB), unless it is there.")
     ] = False,
     env: Annotated[
-        Path | None, typer.Option(help="Where that environment is. [default: asyncsearch/sglang-cpu in the cache]")
+        Path | None, typer.Option(help="Where that environment is. \\[default: asyncsearch/sglang-cpu in the cache]")
     ] = None,
     python: Annotated[
-        Path | None, typer.Option(help="An interpreter that has sglang installed. [default: this one]")
+        Path | None, typer.Option(help="An interpreter that has sglang installed. \\[default: this one]")
     ] = None,
     api_key: Annotated[
         str | None, typer.Option(help="Key that clients have to send.", envvar=_API_KEY_VARIABLE, show_envvar=True)

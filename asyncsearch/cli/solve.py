@@ -52,25 +52,25 @@ def solve_command(
     ] = None,
     width: Annotated[
         int | None,
-        typer.Option(help="Leaves that a strategy pays for; of sampling, the number of samples. [default: 16]"),
+        typer.Option(help="Leaves that a strategy pays for; of sampling, the number of samples. \\[default: 16]"),
     ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
             help="The policy: local:DIRECTORY of a Hugging Face model, sglang:URL, openai:URL, or "
-            "policy-function:MODULE:NAME of a function. [default: the bundled one]"
+            "policy-function:MODULE:NAME of a function. \\[default: the bundled one]"
         ),
     ] = None,
     reward: Annotated[
         str | None,
         typer.Option(
-            help="The process reward model, likewise, or reward-function:MODULE:NAME. [default: the bundled one]"
+            help="The process reward model, likewise, or reward-function:MODULE:NAME. \\[default: the bundled one]"
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Directory to write the run to. [default: a new one under runs/]")
+        Path | None, typer.Option(help="Directory to write the run to. \\[default: a new one under runs/]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same results. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same results. \\[default: 0]")] = None,
     field: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,37 +82,39 @@ def solve_command(
         Path | None, typer.Option(help="YAML file of these options and the strategy's parameters; options win over it.")
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="Sampling temperature of the policy. [default: 1.0]")
+        float | None, typer.Option(help="Sampling temperature of the policy. \\[default: 1.0]")
     ] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Probability mass that tokens are drawn from. [default: 1.0]")
+        float | None, typer.Option(help="Probability mass that tokens are drawn from. \\[default: 1.0]")
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens generated along one solution. [default: 1024]")] = None,
-    max_step_tokens: Annotated[int | None, typer.Option(help="Tokens generated for one step. [default: 256]")] = None,
-    max_depth: Annotated[int | None, typer.Option(help="Steps of one solution. [default: 25]")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens generated along one solution. \\[default: 1024]")
+    ] = None,
+    max_step_tokens: Annotated[int | None, typer.Option(help="Tokens generated for one step. \\[default: 256]")] = None,
+    max_depth: Annotated[int | None, typer.Option(help="Steps of one solution. \\[default: 25]")] = None,
     param: Annotated[
         list[str] | None,
         typer.Option("--param", "-p", help="Any parameter of the strategy, as NAME=VALUE; may be repeated."),
     ] = None,
     vote: Annotated[
-        str | None, typer.Option(help=f"How candidates become an answer: {', '.join(VOTES)}. [default: weighted]")
+        str | None, typer.Option(help=f"How candidates become an answer: {', '.join(VOTES)}. \\[default: weighted]")
     ] = None,
     aggregation: Annotated[
-        str | None, typer.Option(help=f"How step scores become one: {', '.join(AGGREGATIONS)}. [default: last]")
+        str | None, typer.Option(help=f"How step scores become one: {', '.join(AGGREGATIONS)}. \\[default: last]")
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            help=f"The policy's prompts and steps: {', '.join(FORMATS)}, or a YAML file of one. [default: steps]"
+            help=f"The policy's prompts and steps: {', '.join(FORMATS)}, or a YAML file of one. \\[default: steps]"
         ),
     ] = None,
     reward_format: Annotated[
-        str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. [default: auto]")
+        str | None, typer.Option(help=f"The reward model's: {', '.join(['auto', *REWARD_FORMATS])}. \\[default: auto]")
     ] = None,
     grader: Annotated[
         str | None,
         typer.Option(
-            help="What compares answers: math, countdown, a plug-in's, or MODULE:FUNCTION. [default: the dataset's]"
+            help="What compares answers: math, countdown, a plug-in's, or MODULE:FUNCTION. \\[default: the dataset's]"
         ),
     ] = None,
     resume: Annotated[
@@ -130,7 +132,7 @@ def solve_command(
     compress: Annotated[bool, typer.Option(help="Compress the journal of a new run.")] = True,
     policy_parameters: Annotated[
         float | None,
-        typer.Option(help="The policy's parameters, as 7e9, to count operations by. [default: as configured]", min=0),
+        typer.Option(help="The policy's parameters, as 7e9, to count operations by. \\[default: as configured]", min=0),
     ] = None,
     reward_parameters: Annotated[float | None, typer.Option(help="The reward model's, likewise.", min=0)] = None,
     in_flight: Annotated[

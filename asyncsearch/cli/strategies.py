@@ -21,7 +21,7 @@ _SHARED = frozenset(field.name for field in dataclasses.fields(SearchParameters)
 
 
 def strategies_command(
-    names: Annotated[list[str] | None, typer.Argument(help="Strategies to show. [default: all]")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Strategies to show. \\[default: all]")] = None,
 ) -> None:
     """List the strategies with their parameters, defaults and sources."""
     broken = False

@@ -27,7 +27,7 @@ def sweep_command(
     plan: Annotated[
         Path | None, typer.Argument(help="YAML file: a dataset, models, strategies and widths.", metavar="SWEEP.yaml")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Directory to write the runs to. [default: runs/SWEEP]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory to write the runs to. \\[default: runs/SWEEP]")] = None,
     limit: Annotated[int | None, typer.Option(help="Solve only the first so many problems.", min=1)] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the sweep in --out; or begin it, if it is not there.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncsearch.answers.extraction import last_boxed
 from asyncsearch.datasets.files import Record
-from asyncsearch.errors import ConfigurationError, DatasetError
+from asyncsearch.errors import ConfigurationError, DatasetError, shown
 from asyncsearch.plugins import suggestion
 from asyncsearch.problem import Problem
 
@@ -62,7 +62,7 @@ def read_problem(record: Record, fields: Mapping[str, str]) -> Problem:
         names = ", ".join(map(repr, record.content)) or "nothing"
         raise DatasetError(f"{record.where}: has no 'problem' (or 'question'); it has {names}")
     if not isinstance(text.value, str):
-        raise DatasetError(f"{record.where}: {text.name!r} must be a text, not {_shown(text.value)}")
+        raise DatasetError(f"{record.where}: {text.name!r} must be a text, not {shown(text.value)}")
     return Problem(
         id=record.name if identity is None else str(identity.value),
         text=text.value,
@@ -103,7 +103,7 @@ def _find(record: Record, name: str, asked_for: str | None) -> _Field | None:
 def _reference(field: _Field, where: str) -> str | None:
     value = field.value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DatasetError(f"{where}: {field.name!r} must be a text or a number, not {_shown(value)}")
+        raise DatasetError(f"{where}: {field.name!r} must be a text or a number, not {shown(value)}")
     reference = reference_in(str(value))
     worked = field.name.lower() == _WORKED and not field.asked_for
     return None if worked and reference == str(value).strip() else reference
@@ -115,14 +115,5 @@ def _label(field: _Field | None, where: str) -> str | None:
     if isinstance(field.value, str | int) and not isinstance(field.value, bool):
         return str(field.value).strip() or None
     if field.asked_for:
-        raise DatasetError(f"{where}: {field.name!r} must be a text or a number, not {_shown(field.value)}")
+        raise DatasetError(f"{where}: {field.name!r} must be a text or a number, not {shown(field.value)}")
     return None
-
-
-def _shown(value: Any) -> str:
-    words = repr(value)
-    return words if len(words) <= _MOST_SHOWN else f"{words[:_MOST_SHOWN]}..."
-
-
-_MOST_SHOWN = 80
-"""Characters of a value in a message."""

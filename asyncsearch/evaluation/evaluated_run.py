@@ -55,17 +55,17 @@ async def evaluate_run(
         ConfigurationError: a name is unknown.
         GradingError: answers cannot be compared at all.
     """
-    if is_reference_file(path):
-        config: dict[str, Any] = {"vote": "weighted", "strategy": None, "parameters": {"width": None}}
+    is_theirs = is_reference_file(path)
+    if is_theirs:
         options = SolveOptions()
-        config |= {name: getattr(options, name) for name in ("aggregation", "grader", "grading_seconds")}
-        results = read_reference_results(path)
+        config: dict[str, Any] = {name: getattr(options, name) for name in ("aggregation", "grader", "grading_seconds")}
+        config |= {"vote": "weighted", "strategy": None, "parameters": {"width": None}}
     else:
         verify_config(path)
         config = read_config(path)
-        results = read_results(path)
     time_limit = grading_seconds or config["grading_seconds"]
     async with make_grader(grader or config["grader"], time_limit=time_limit) as judge:
+        results = read_reference_results(path, extract=judge.extract) if is_theirs else read_results(path)
         found = await evaluate(results, judge)
     method = Method.of(vote or config["vote"], aggregation or config["aggregation"])
     return EvaluatedRun(

@@ -2,8 +2,15 @@
 // rises with the score, so that it can be read with any colour vision, and in grey.
 
 const STOPS = [
-  [68, 1, 84], [71, 45, 123], [59, 82, 139], [44, 114, 142], [33, 145, 140],
-  [40, 174, 128], [94, 201, 98], [173, 220, 48], [253, 231, 37],
+  [68, 1, 84],
+  [71, 45, 123],
+  [59, 82, 139],
+  [44, 114, 142],
+  [33, 145, 140],
+  [40, 174, 128],
+  [94, 201, 98],
+  [173, 220, 48],
+  [253, 231, 37],
 ];
 
 /** The colour of a score in [0, 1]. */
@@ -14,25 +21,38 @@ function colourOf(score) {
   return `rgb(${mixed.join(" ")})`;
 }
 
-/** What colours and shapes mean. */
-function legend(isScored) {
-  const items = [
-    ["o", "open"],
-    ["a", "answered"],
-    ["t", "truncated"],
-    ["f", "failed"],
-    ["p", "given up"],
-    ["g", "greedy look-ahead"],
-  ].map(([shape, name]) =>
-    make("li", {}, draw("svg", { viewBox: "-9 -9 18 18", width: 16, height: 16, "aria-hidden": "true" }, shapeOf(shape)), name),
-  );
-  const path = draw("svg", { viewBox: "0 0 22 8", width: 22, height: 8, "aria-hidden": "true" });
-  path.append(draw("path", { d: "M0 4H22", class: "edge chosen", "stroke-width": 4 }));
-  items.push(make("li", {}, path, "path of the chosen answer"));
+const KINDS = {
+  o: "open",
+  a: "answered",
+  t: "truncated",
+  f: "failed",
+  p: "given up",
+  g: "greedy look-ahead",
+};
+
+/** What the colours and shapes of a tree mean, as far as it has them. */
+function legend(tree, isScored) {
+  const sample = (width, content) =>
+    draw("svg", { viewBox: `${-width / 2} -9 ${width} 18`, width, height: 16, "aria-hidden": "true" }, content);
+  const has = (kind) => (kind === "g" ? tree.columns.role : tree.columns.state).includes(kind);
+  const items = Object.entries(KINDS)
+    .filter(([kind]) => has(kind))
+    .map(([kind, name]) => make("li", {}, sample(18, shapeOf(kind)), name));
+  const line = (kind, name, width) =>
+    make("li", {}, sample(24, draw("path", { d: "M-11 0H11", class: `edge ${kind}`, "stroke-width": width })), name);
+  if (tree.columns.role.includes("d")) items.push(line("aside", "drawn ahead in vain", 1.5));
+  if (tree.chosen !== -1) items.push(line("chosen", "path of the chosen answer", 4));
   const list = make("ul", { class: "legend", "aria-label": "Legend" }, ...items);
   if (isScored) {
-    const bar = draw("svg", { viewBox: "0 0 90 10", width: 90, height: 10, role: "img", "aria-label": "Colours of scores from 0 to 1" });
-    for (let part = 0; part < 30; part += 1) bar.append(draw("rect", { x: part * 3, width: 3.2, height: 10, fill: colourOf(part / 29) }));
+    const bar = draw("svg", {
+      viewBox: "0 0 90 10",
+      width: 90,
+      height: 10,
+      role: "img",
+      "aria-label": "Colours of scores from 0 to 1",
+    });
+    for (let part = 0; part < 30; part += 1)
+      bar.append(draw("rect", { x: part * 3, width: 3.2, height: 10, fill: colourOf(part / 29) }));
     list.prepend(make("li", {}, "score 0", bar, "1"));
   }
   return list;

@@ -104,7 +104,12 @@ class Report {
   /** Whether a problem's id, text, reference or one of its answers has some words in it. */
   mentions(problem, words) {
     this.#sought ??= this.problems.id.map((id, number) =>
-      [id, this.problems.text[number], this.problems.answer[number], ...this.runs.map((run) => run.of(number, "answer"))]
+      [
+        id,
+        this.problems.text[number],
+        this.problems.answer[number],
+        ...this.runs.map((run) => run.of(number, "answer")),
+      ]
         .filter((text) => text)
         .join("\n")
         .toLowerCase(),

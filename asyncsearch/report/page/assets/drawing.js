@@ -66,7 +66,7 @@ class TreeDrawing {
         button("Unfold", "Unfold all", () => this.#unfoldAll()),
       ),
       this.#svg,
-      legend(isScored),
+      legend(tree, isScored),
     );
     if (tree.size > MOST_UNFOLDED) this.#collapsed = this.#besideChosen();
     this.#render();
@@ -79,7 +79,11 @@ class TreeDrawing {
 
   /** Mark a node, and bring it into view, unfolding what hides it. */
   select(node) {
-    const hidden = this.#tree.lineage(node).slice(0, -1).concat(0).filter((each) => this.#collapsed.delete(each));
+    const hidden = this.#tree
+      .lineage(node)
+      .slice(0, -1)
+      .concat(0)
+      .filter((each) => this.#collapsed.delete(each));
     this.#selected = node;
     if (hidden.length) this.#render();
     else this.#mark();
@@ -165,7 +169,8 @@ class TreeDrawing {
     const wide = this.#size().width - 2 * MARGIN;
     let [scale, layout] = [1, null];
     for (const _ of [1, 2]) {
-      const beside = BESIDE + LETTER * Math.max(...tree.depth.map((depth, node) => (depth === deepest ? labels[node].length : 0)));
+      const beside =
+        BESIDE + LETTER * Math.max(...tree.depth.map((depth, node) => (depth === deepest ? labels[node].length : 0)));
       const shownAt = scale > UNREADABLE ? scale : READABLE;
       const column = Math.min(Math.max((wide / shownAt - beside) / deepest, least), most / shownAt);
       layout = layoutOf(tree, { labels, collapsed: this.#collapsed, column });
@@ -180,7 +185,12 @@ class TreeDrawing {
     const { x, y } = this.#layout;
     const parent = tree.parent(node);
     const middle = (x[parent] + x[node]) / 2;
-    const kinds = ["edge", isChosen && "chosen", tree.role(node) !== "n" && "aside", tree.state(node) === "p" && "given-up"];
+    const kinds = [
+      "edge",
+      isChosen && "chosen",
+      tree.role(node) !== "n" && "aside",
+      tree.state(node) === "p" && "given-up",
+    ];
     return draw("path", {
       class: kinds.filter(Boolean).join(" "),
       d: `M${x[parent]} ${y[parent]}C${middle} ${y[parent]} ${middle} ${y[node]} ${x[node]} ${y[node]}`,
@@ -230,7 +240,12 @@ class TreeDrawing {
     const group = tree.group(node);
     const votes = tree.votes(node);
     const answer = tree.answer(node);
-    const text = answer !== null ? shortened(answer, 18) : !votes && "at".includes(tree.state(node)) ? "no vote" : STATES[tree.state(node)].label;
+    const text =
+      answer !== null
+        ? shortened(answer, 18)
+        : !votes && "at".includes(tree.state(node))
+          ? "no vote"
+          : STATES[tree.state(node)].label;
     return `${group !== null && group.right ? "✓ " : ""}${text}${votes > 1 ? ` ×${votes}` : ""}`;
   }
 
@@ -248,8 +263,10 @@ class TreeDrawing {
   }
 
   #mark() {
-    for (const marked of this.#world.querySelectorAll('[aria-selected="true"]')) marked.setAttribute("aria-selected", "false");
-    const element = byId(`${this.#name}-${this.#selected}`) ?? this.#world.querySelector(`[data-node="${this.#selected}"]`);
+    for (const marked of this.#world.querySelectorAll('[aria-selected="true"]'))
+      marked.setAttribute("aria-selected", "false");
+    const element =
+      byId(`${this.#name}-${this.#selected}`) ?? this.#world.querySelector(`[data-node="${this.#selected}"]`);
     element?.setAttribute("aria-selected", "true");
     this.#svg.setAttribute("aria-activedescendant", `${this.#name}-${this.#selected}`);
   }

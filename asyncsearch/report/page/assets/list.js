@@ -104,7 +104,16 @@ class ProblemList {
       const outcome = each.outcome(problem);
       const { mark, word } = OUTCOMES[outcome];
       const name = plain(runs.length > 1 ? `${each.name}: ${word}` : word);
-      return make("span", { class: each === run && runs.length > 1 ? `mark ${outcome} own` : `mark ${outcome}`, role: "img", "aria-label": name, title: name }, mark);
+      return make(
+        "span",
+        {
+          class: each === run && runs.length > 1 ? `mark ${outcome} own` : `mark ${outcome}`,
+          role: "img",
+          "aria-label": name,
+          title: name,
+        },
+        mark,
+      );
     });
     const value = this.#order.value?.(run, problem);
     const figure = value === undefined || value === null ? null : this.#order.show(value, run);

@@ -24,8 +24,16 @@ async function open() {
     onenter: () => view.focusTree(),
     onleave: leave,
   });
-  const view = new ProblemView(report, byId("problem"), { go, step: (by) => list.step(by), leaveTree: () => list.focus() });
-  const filters = new Filters(report, byId("filters"), { run: place.run, onchange: refilter, onrun: (run) => go({ run, other: place.other === run ? null : place.other, node: null }) });
+  const view = new ProblemView(report, byId("problem"), {
+    go,
+    step: (by) => list.step(by),
+    leaveTree: () => list.focus(),
+  });
+  const filters = new Filters(report, byId("filters"), {
+    run: place.run,
+    onchange: refilter,
+    onrun: (run) => go({ run, other: place.other === run ? null : place.other, node: null }),
+  });
 
   /** Go to another place, and show what is different there. */
   function go(changes) {
@@ -51,7 +59,10 @@ async function open() {
   function refilter() {
     const problems = filters.problems(place.run);
     list.show(problems, place.run, filters.order);
-    byId("count").textContent = problems.length === report.size ? countOf(report.size, "problem") : `${count(problems.length)} of ${countOf(report.size, "problem")}`;
+    byId("count").textContent =
+      problems.length === report.size
+        ? countOf(report.size, "problem")
+        : `${count(problems.length)} of ${countOf(report.size, "problem")}`;
   }
 
   async function show(before) {
@@ -62,7 +73,13 @@ async function open() {
     const isOverview = place.problem === null;
     if (before === null || before.problem !== place.problem) {
       list.select(place.problem);
-      document.body.dataset.screen = isOverview ? (before === null ? "overview" : document.body.dataset.screen === "problem" ? "list" : document.body.dataset.screen) : "problem";
+      document.body.dataset.screen = isOverview
+        ? before === null
+          ? "overview"
+          : document.body.dataset.screen === "problem"
+            ? "list"
+            : document.body.dataset.screen
+        : "problem";
     }
     if (isOverview) {
       byId("overview").hidden = false;
@@ -106,7 +123,13 @@ async function open() {
     const isTyping = event.target.closest("input, select, textarea") !== null;
     if (isTyping && event.key === "Escape") list.focus();
     if (isTyping) return;
-    const actions = { j: () => list.step(1), k: () => list.step(-1), "/": () => filters.focus(), "?": () => help.showModal(), Escape: leave };
+    const actions = {
+      j: () => list.step(1),
+      k: () => list.step(-1),
+      "/": () => filters.focus(),
+      "?": () => help.showModal(),
+      Escape: leave,
+    };
     const action = actions[event.key];
     if (action === undefined) return;
     event.preventDefault();

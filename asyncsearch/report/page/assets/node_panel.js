@@ -22,7 +22,9 @@ function nodePanel(tree, node, onselect) {
   const columns = tree.columns;
   const panel = make("section", { class: "node-panel", "aria-label": "Node" });
   const address = make("code", { class: "path", title: "Its address: the draws that lead to it" }, tree.path(node));
-  panel.append(make("header", {}, make("h4", {}, node === 0 ? "Root" : `Step ${tree.depth[node]}`), node === 0 ? null : address));
+  panel.append(
+    make("header", {}, make("h4", {}, node === 0 ? "Root" : `Step ${tree.depth[node]}`), node === 0 ? null : address),
+  );
   if (node === 0) {
     panel.append(make("p", { class: "faint" }, "The problem, from which everything grows."));
     return panel;
@@ -32,12 +34,23 @@ function nodePanel(tree, node, onselect) {
   if (error !== null) panel.append(make("h5", {}, "Error"), passage(error, { class: "error" }));
   const steps = tree.steps(node);
   const scores = columns.scores[node];
-  const first = columns.parent[node] === 0 ? 1 : 1 + tree.lineage(tree.parent(node)).reduce((sum, each) => sum + Math.max(columns.steps[each].length, 1), 0);
+  const first =
+    columns.parent[node] === 0
+      ? 1
+      : 1 + tree.lineage(tree.parent(node)).reduce((sum, each) => sum + Math.max(columns.steps[each].length, 1), 0);
   panel.append(make("h5", {}, "Text"));
   if (steps.length > 1) {
-    panel.append(make("ol", { class: "steps" }, ...steps.map((step, index) => stepBlock(step, scores[index], `Step ${first + index}`))));
+    panel.append(
+      make(
+        "ol",
+        { class: "steps" },
+        ...steps.map((step, index) => stepBlock(step, scores[index], `Step ${first + index}`)),
+      ),
+    );
   } else {
-    panel.append(steps.length ? passage(steps[0], { class: "text" }) : make("p", { class: "faint" }, "Nothing was written."));
+    panel.append(
+      steps.length ? passage(steps[0], { class: "text" }) : make("p", { class: "faint" }, "Nothing was written."),
+    );
   }
   const way = tree.lineage(node);
   if (way.length > 1) {
@@ -46,7 +59,10 @@ function nodePanel(tree, node, onselect) {
     for (const each of way) {
       const item = stepBlock(tree.text(each), tree.score(each), `Step ${tree.depth[each]}`);
       if (each === node) item.classList.add("current");
-      else item.querySelector(".step-head").append(make("button", { type: "button", class: "link", onclick: () => onselect(each) }, "Show"));
+      else
+        item
+          .querySelector(".step-head")
+          .append(make("button", { type: "button", class: "link", onclick: () => onselect(each) }, "Show"));
       list.append(item);
     }
     panel.append(list);
@@ -64,13 +80,19 @@ function nodeFacts(tree, node) {
   const isLeaf = "at".includes(tree.state(node));
   const tokens = (name) => columns[name][node];
   const time = (name) => seconds(columns[name][node] / 100);
-  const policy = [`${count(tokens("generated"))} generated`, `${count(tokens("prompted"))} read`, `${count(tokens("cached"))} cached`];
+  const policy = [
+    `${count(tokens("generated"))} generated`,
+    `${count(tokens("prompted"))} read`,
+    `${count(tokens("cached"))} cached`,
+  ];
   const reward = [`${count(tokens("read"))} read`, `${count(tokens("remembered"))} cached`];
   const isJudged = tree.score(node) !== null;
   return [
     ["State", [state.name, role].filter(Boolean).join(", "), state.what],
     isJudged ? ["Score", scoreMark(tree.score(node))] : null,
-    answer === null ? null : ["Answer", make("span", {}, quoted(shortenedAnswer(answer)), rightness(group && group.right))],
+    answer === null
+      ? null
+      : ["Answer", make("span", {}, quoted(shortenedAnswer(answer)), rightness(group && group.right))],
     isLeaf ? ["Votes", votes ? `${votes}${node === tree.chosen ? ", and stands for the answer" : ""}` : "none"] : null,
     ["Leaves below", tree.children[node].length ? count(tree.width[node]) : null],
     ["Policy tokens", policy.join(", ")],
@@ -88,7 +110,8 @@ function shortenedAnswer(answer) {
 /** Names and values, each value a text or an element. */
 function facts(rows) {
   const list = make("dl", { class: "facts" });
-  for (const [name, value, title] of rows) list.append(make("dt", {}, name), make("dd", { title: title ?? null }, value));
+  for (const [name, value, title] of rows)
+    list.append(make("dt", {}, name), make("dd", { title: title ?? null }, value));
   return list;
 }
 

@@ -2,9 +2,20 @@
 
 /** `onsurpass` is told two runs of which what the first has right and the other wrong is asked for. */
 function overviewOf(report, onsurpass) {
-  const notes = [...report.notes.map((note) => [null, note]), ...report.runs.flatMap((run) => run.notes.map((note) => [run, note]))];
+  const notes = [
+    ...report.notes.map((note) => [null, note]),
+    ...report.runs.flatMap((run) => run.notes.map((note) => [run, note])),
+  ];
   return [
-    ...notes.map(([run, note]) => make("p", { class: "notice" }, run === null ? null : quoted(run.name, "b"), run === null ? null : ": ", quoted(note))),
+    ...notes.map(([run, note]) =>
+      make(
+        "p",
+        { class: "notice" },
+        run === null ? null : quoted(run.name, "b"),
+        run === null ? null : ": ",
+        quoted(note),
+      ),
+    ),
     scrolled("Runs and their figures", runTable(report)),
     pairTable(report, onsurpass),
     ...report.runs.map((run) => runDetails(run)),
@@ -25,7 +36,10 @@ function runTable(report) {
     ["run", ""],
     ["accuracy", "of the run's own vote"],
     ["95 % interval", "by the bootstrap over the problems"],
-    ["right one among", "problems with a right answer among their candidates: what a vote that never erred would come to"],
+    [
+      "right one among",
+      "problems with a right answer among their candidates: what a vote that never erred would come to",
+    ],
     ["different answers", "in the mean, of a problem"],
     ["solved", ""],
     ...(report.runs.some((run) => run.figures.failed) ? [["failed", ""]] : []),
@@ -34,7 +48,9 @@ function runTable(report) {
     ["FLOPs", "of both models"],
     ["seconds", "until the last result"],
   ];
-  const head = names.map(([name, title]) => make("th", { scope: "col", title: title || null, class: name === "run" ? null : "number" }, name));
+  const head = names.map(([name, title]) =>
+    make("th", { scope: "col", title: title || null, class: name === "run" ? null : "number" }, name),
+  );
   const rows = report.runs.map((run) => {
     const figures = run.figures;
     const own = ownAccuracy(run);
@@ -44,7 +60,12 @@ function runTable(report) {
       {},
       make("th", { scope: "row" }, quoted(run.name), make("span", { class: "faint under" }, quoted(manner(run)))),
       cell(own === null ? "–" : percent(own.accuracy)),
-      make("td", { class: "number interval" }, own === null ? "–" : intervalMark(own), own === null ? null : ` ${percent(own.interval[0])} – ${percent(own.interval[1])}`),
+      make(
+        "td",
+        { class: "number interval" },
+        own === null ? "–" : intervalMark(own),
+        own === null ? null : ` ${percent(own.interval[0])} – ${percent(own.interval[1])}`,
+      ),
       cell(own === null ? "–" : percent(figures.found)),
       cell(own === null ? "–" : figures.different_answers.toFixed(1)),
       cell(`${count(figures.solved)} of ${count(run.problems)}`),
@@ -70,12 +91,20 @@ function pairTable(report, onsurpass) {
     ["95 % interval", "by the bootstrap over the problems"],
     ["p", "McNemar's exact test"],
   ];
-  const head = names.map(([name, title], index) => make("th", { scope: "col", title: title || null, class: index ? "number" : null }, name));
+  const head = names.map(([name, title], index) =>
+    make("th", { scope: "col", title: title || null, class: index ? "number" : null }, name),
+  );
   const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${percent(Math.abs(share))}`;
   const rows = pairs.map((pair) => {
     const surpassing = (run, other, number) => {
-      const name = plain(`Show the ${countOf(number, "problem")} right in ${runs[run].name} and wrong in ${runs[other].name}`);
-      const button = make("button", { type: "button", class: "link", "aria-label": name, title: name, onclick: () => onsurpass(run, other) }, count(number));
+      const name = plain(
+        `Show the ${countOf(number, "problem")} right in ${runs[run].name} and wrong in ${runs[other].name}`,
+      );
+      const button = make(
+        "button",
+        { type: "button", class: "link", "aria-label": name, title: name, onclick: () => onsurpass(run, other) },
+        count(number),
+      );
       return make("td", { class: "number" }, number ? button : "0");
     };
     return make(
@@ -89,17 +118,28 @@ function pairTable(report, onsurpass) {
       make("td", { class: "number" }, pair.p_value < 0.001 ? "< 0.001" : pair.p_value.toFixed(3)),
     );
   });
-  return scrolled("Runs against each other", make("table", { class: "pairs" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
+  return scrolled(
+    "Runs against each other",
+    make("table", { class: "pairs" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+  );
 }
 
 /** A run in a few words. */
 function manner(run) {
   const vote = run.vote === "majority" || !run.isScored ? run.vote : `${run.vote} by ${run.aggregation} score`;
-  return [run.strategy, run.parameters.width === undefined ? null : `width ${run.parameters.width}`, vote].filter((part) => part !== null).join(" · ");
+  return [run.strategy, run.parameters.width === undefined ? null : `width ${run.parameters.width}`, vote]
+    .filter((part) => part !== null)
+    .join(" · ");
 }
 
 function intervalMark({ accuracy, interval: [low, high] }) {
-  const mark = draw("svg", { class: "interval-mark", viewBox: "0 0 100 12", width: 80, height: 12, "aria-hidden": "true" });
+  const mark = draw("svg", {
+    class: "interval-mark",
+    viewBox: "0 0 100 12",
+    width: 80,
+    height: 12,
+    "aria-hidden": "true",
+  });
   mark.append(
     draw("path", { d: "M0 6H100", class: "axis" }),
     draw("path", { d: `M${100 * low} 6H${100 * high}`, class: "range" }),
@@ -110,8 +150,11 @@ function intervalMark({ accuracy, interval: [low, high] }) {
 
 function runDetails(run) {
   const name = (path) => path?.split("/").filter(Boolean).at(-1) ?? path;
-  const model = (path) => (path === null || path === undefined ? "none" : make("span", { title: plain(path) }, quoted(name(path))));
-  const parameters = Object.entries(run.parameters).map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const model = (path) =>
+    path === null || path === undefined ? "none" : make("span", { title: plain(path) }, quoted(name(path)));
+  const parameters = Object.entries(run.parameters).map(
+    ([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   const rows = [
     ["Directory", quoted(run.path)],
     ["Strategy", quoted(run.strategy)],
@@ -122,7 +165,13 @@ function runDetails(run) {
     ["Grader", quoted(run.grader)],
     ["Seed", String(run.seed)],
   ];
-  return make("details", { class: "run-details" }, make("summary", {}, quoted(run.name), ": parameters, models, and every vote"), facts(rows), methodTable(run));
+  return make(
+    "details",
+    { class: "run-details" },
+    make("summary", {}, quoted(run.name), ": parameters, models, and every vote"),
+    facts(rows),
+    methodTable(run),
+  );
 }
 
 /** The accuracy under every vote and aggregation. */
@@ -134,10 +183,22 @@ function methodTable(run) {
     const cells = columns.map((column) => {
       const found = accuracies.find((each) => each.vote === vote && (each.aggregation ?? "–") === column);
       const isOwn = found !== undefined && found === ownAccuracy(run);
-      return make("td", { class: isOwn ? "number own" : "number", title: isOwn ? "the run's own vote" : null }, found === undefined || !found.problems ? "" : percent(found.accuracy));
+      return make(
+        "td",
+        { class: isOwn ? "number own" : "number", title: isOwn ? "the run's own vote" : null },
+        found === undefined || !found.problems ? "" : percent(found.accuracy),
+      );
     });
     return make("tr", {}, make("th", { scope: "row" }, vote), ...cells);
   });
-  const head = make("tr", {}, make("th", { scope: "col" }, "vote"), ...columns.map((column) => make("th", { scope: "col", class: "number" }, column)));
-  return scrolled("Accuracy under every vote", make("table", { class: "methods" }, make("thead", {}, head), make("tbody", {}, ...rows)));
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col" }, "vote"),
+    ...columns.map((column) => make("th", { scope: "col", class: "number" }, column)),
+  );
+  return scrolled(
+    "Accuracy under every vote",
+    make("table", { class: "methods" }, make("thead", {}, head), make("tbody", {}, ...rows)),
+  );
 }

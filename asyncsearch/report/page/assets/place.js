@@ -8,8 +8,15 @@ function readPlace(report) {
     const number = report.runs.findIndex((each) => each.name === found.get(name));
     return number < 0 ? null : number;
   };
-  const problem = found.has("problem") ? report.numberOf(found.get("problem")) ?? null : null;
-  const place = { ...NOWHERE, problem, run: run("run") ?? 0, other: run("with"), node: found.get("node"), node2: found.get("node2") };
+  const problem = found.has("problem") ? (report.numberOf(found.get("problem")) ?? null) : null;
+  const place = {
+    ...NOWHERE,
+    problem,
+    run: run("run") ?? 0,
+    other: run("with"),
+    node: found.get("node"),
+    node2: found.get("node2"),
+  };
   return place.other === place.run ? { ...place, other: null } : place;
 }
 

@@ -61,7 +61,16 @@ class Column {
 
 function missing(run, beside) {
   const head = make("div", { class: "column-head" }, make("h3", {}, quoted(run.name)), beside);
-  return make("section", { class: "column" }, make("div", { class: "column-tree" }, head, make("p", { class: "notice" }, "This run has nothing of this problem.")));
+  return make(
+    "section",
+    { class: "column" },
+    make(
+      "div",
+      { class: "column-tree" },
+      head,
+      make("p", { class: "notice" }, "This run has nothing of this problem."),
+    ),
+  );
 }
 
 class ProblemView {
@@ -121,9 +130,22 @@ class ProblemView {
     const { problems } = this.#report;
     const number = place.problem;
     const level = problems.level[number];
-    const sort = [problems.subject[number], level && !/level/i.test(level) ? `level ${level}` : level].filter((text) => text);
+    const sort = [problems.subject[number], level && !/level/i.test(level) ? `level ${level}` : level].filter(
+      (text) => text,
+    );
     const reference = problems.answer[number];
-    const step = (text, name, by) => make("button", { type: "button", id: by > 0 ? "next" : "previous", "aria-label": name, title: name, onclick: () => this.#actions.step(by) }, text);
+    const step = (text, name, by) =>
+      make(
+        "button",
+        {
+          type: "button",
+          id: by > 0 ? "next" : "previous",
+          "aria-label": name,
+          title: name,
+          onclick: () => this.#actions.step(by),
+        },
+        text,
+      );
     return [
       make(
         "header",
@@ -134,26 +156,52 @@ class ProblemView {
         make("span", { class: "buttons" }, step("↑", "Previous problem", -1), step("↓", "Next problem", 1)),
       ),
       passage(problems.text[number], { class: "statement" }),
-      make("p", { class: "reference" }, make("span", { class: "faint" }, "Reference answer "), reference === null ? "none" : quoted(reference)),
+      make(
+        "p",
+        { class: "reference" },
+        make("span", { class: "faint" }, "Reference answer "),
+        reference === null ? "none" : quoted(reference),
+      ),
     ];
   }
 
   /** What each run made of it; the rows choose whose tree is shown. */
   #outcomes(place) {
     const { runs } = this.#report;
-    const names = ["run", "answer", "margin", "nodes", "tokens", runs.every((run) => run.costName === "FLOPs") ? "FLOPs" : "cost", "seconds"];
-    const head = names.map((name) => make("th", { scope: "col", class: ["run", "answer"].includes(name) ? null : "number" }, name));
+    const names = [
+      "run",
+      "answer",
+      "margin",
+      "nodes",
+      "tokens",
+      runs.every((run) => run.costName === "FLOPs") ? "FLOPs" : "cost",
+      "seconds",
+    ];
+    const head = names.map((name) =>
+      make("th", { scope: "col", class: ["run", "answer"].includes(name) ? null : "number" }, name),
+    );
     const rows = runs.map((run, number) => this.#outcome(place, run, number));
-    const table = make("table", { class: "outcomes" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
+    const table = make(
+      "table",
+      { class: "outcomes" },
+      make("thead", {}, make("tr", {}, ...head)),
+      make("tbody", {}, ...rows),
+    );
     return scrolled("What each run made of it", table);
   }
 
   #compareMenu(place) {
     const { runs } = this.#report;
     if (runs.length < 2) return null;
-    const others = runs.map((run, number) => [String(number), plain(run.name)]).filter(([number]) => Number(number) !== place.run);
-    return menu("compare", "Compare with", [["", "no other run"], ...others], place.other === null ? "" : String(place.other), (value) =>
-      this.#actions.go({ other: value === "" ? null : Number(value), node2: null }),
+    const others = runs
+      .map((run, number) => [String(number), plain(run.name)])
+      .filter(([number]) => Number(number) !== place.run);
+    return menu(
+      "compare",
+      "Compare with",
+      [["", "no other run"], ...others],
+      place.other === null ? "" : String(place.other),
+      (value) => this.#actions.go({ other: value === "" ? null : Number(value), node2: null }),
     );
   }
 
@@ -162,10 +210,18 @@ class ProblemView {
     const outcome = run.outcome(problem);
     const { mark, word } = OUTCOMES[outcome];
     const of = (column) => run.of(problem, column);
-    const number_ = (value, show = count) => make("td", { class: "number" }, value === undefined || value === null ? "–" : show(value));
+    const number_ = (value, show = count) =>
+      make("td", { class: "number" }, value === undefined || value === null ? "–" : show(value));
     const name = make(
       "button",
-      { type: "button", class: "run-choice", id: `run-${number}`, "aria-pressed": String(number === place.run), onclick: () => this.#actions.go({ run: number, other: place.other === number ? null : place.other, node: null }) },
+      {
+        type: "button",
+        class: "run-choice",
+        id: `run-${number}`,
+        "aria-pressed": String(number === place.run),
+        onclick: () =>
+          this.#actions.go({ run: number, other: place.other === number ? null : place.other, node: null }),
+      },
       make("span", { class: `mark ${outcome}`, role: "img", "aria-label": word, title: word }, mark),
       quoted(run.name),
     );
@@ -178,7 +234,11 @@ class ProblemView {
       make(
         "td",
         { class: "answer" },
-        error !== null ? quoted(error, "bdi", { class: "error" }) : answer === null ? make("span", { class: "faint" }, outcome === "absent" ? word : "none") : quoted(shortenedAnswer(answer)),
+        error !== null
+          ? quoted(error, "bdi", { class: "error" })
+          : answer === null
+            ? make("span", { class: "faint" }, outcome === "absent" ? word : "none")
+            : quoted(shortenedAnswer(answer)),
         of("tie") ? make("span", { class: "tag" }, "tie") : null,
         outcome === "wrong" && of("found") ? make("span", { class: "tag" }, "right one among them") : null,
       ),

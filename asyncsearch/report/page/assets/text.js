@@ -36,7 +36,11 @@ function passage(text, attributes = {}) {
   const element = make("div", { ...rest, class: `passage ${kind}`.trim(), dir: "auto" });
   element.append(quoted(text.slice(0, LONGEST_SHOWN), "span"));
   if (text.length > LONGEST_SHOWN) {
-    const more = make("button", { type: "button", class: "link", onclick: showAll }, `Show all ${count(text.length)} characters`);
+    const more = make(
+      "button",
+      { type: "button", class: "link", onclick: showAll },
+      `Show all ${count(text.length)} characters`,
+    );
     element.append("… ", more);
   }
   function showAll() {

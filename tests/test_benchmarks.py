@@ -222,3 +222,14 @@ def test_gpu_with_sglang(output: Path) -> None:
     sizes = ["--device", "cpu", "--searches", "1", "--width", "4", "--rows", "4", "--repeats", "1", "--sglang"]
     found = run("gpu", output, *sizes)
     assert found.columns(1, "who asks") == ["asyncsearch", "flood"]
+
+
+def test_references_are_themselves_and_not_their_neighbours(tmp_path: Path, output: Path) -> None:
+    references = ["18", "\\frac{1}{2}", "(3, \\frac{\\pi}{2})", "\\text{Evelyn}", "2,3", "\\$1,234"]
+    records = [{"problem": f"p{number}", "answer": answer} for number, answer in enumerate(references)]
+    (tmp_path / "some.jsonl").write_bytes(b"\n".join(map(orjson.dumps, records)))
+    tables = run("grading", output, str(tmp_path / "some.jsonl"))
+    assert tables.columns(0, "different references") == ["6"]
+    assert tables.columns(0, "the same") == ["78 of 78"]
+    (different,) = tables.columns(0, "not the same")
+    assert different.split(" of ")[0] == different.split(" of ")[1]

@@ -230,3 +230,14 @@ def test_a_format_that_is_not_there_is_named() -> None:
 def test_a_format_is_what_its_description_says(format: Format) -> None:
     described = yaml.safe_load(yaml.safe_dump(format.to_mapping()))
     assert format_from(described, name="other") == format
+
+
+def test_the_example_in_the_readme_is_a_format() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = (block for block in readme.split("```yaml\n")[1:] if "special_tokens" in block.partition("```")[0])
+    found = format_from(yaml.safe_load(example.partition("```")[0]), name="mine")
+    assert found.answer_marker == "\\boxed{"
+    assert (
+        found.opening_for("x<|im_end|>").full_text()
+        == "<|im_start|>user\nx<|im_end|><|im_end|>\n<|im_start|>assistant\n"
+    )

@@ -90,22 +90,18 @@ class RunProgress:
         """Whether it has."""
         return self._course.begun is not None
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether it has begun and not ended."""
-        return self.has_begun and not self._course.has_ended
-
     def state(self, *, stopped: bool = False) -> RunState:
         """How far it is, now or where it was ``stopped``."""
-        tally = self._course.tally
+        course = self._course
+        tally = course.tally
         return RunState(
             name=self._name,
             done=tally.done,
             total=self._total,
             accuracy=Accuracy(tally.correct, tally.graded),
             failed=tally.failed,
-            time=self._time(self._course, stopped=stopped),
-            is_under_way=self.is_under_way,
+            time=self._time(course, stopped=stopped),
+            is_under_way=course.begun is not None and not course.has_ended,
         )
 
     def _time(self, course: _Course, *, stopped: bool) -> str:
@@ -171,7 +167,7 @@ class Progress:
         shown = [run for run in self._runs if run.has_begun or not self._is_over]
         states = [run.state(stopped=self._is_over) for run in shown]
         parts: list[RenderableType] = [RunsTable(states, below=None if self._is_over else _BELOW)] if shown else []
-        if self._work is not None and not self._is_over and any(run.is_under_way for run in shown):
+        if self._work is not None and not self._is_over and any(state.is_under_way for state in states):
             parts += ["", WorkTable(self._work)]
         return Group(*parts)
 
@@ -184,7 +180,7 @@ class Progress:
     def _tell(self, run: RunProgress) -> None:
         words = run_words(run.state())
         if self._work is not None and (speed := work_words(self._work)):
-            together = "together " if sum(run.is_under_way for run in self._runs) > 1 else ""
+            together = "together " if sum(run.state().is_under_way for run in self._runs) > 1 else ""
             words += f"; {together}{speed}"
         self.note(words)
 

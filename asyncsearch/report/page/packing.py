@@ -8,14 +8,12 @@ from typing import Any
 
 __all__ = ["pack", "unpack"]
 
-_LEVEL = 9
-
 
 def pack(value: Any) -> bytes:
     """Compress a JSON value. Half of a surrogate pair, which no encoding takes, stays what it is."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # Inside of a JSON string, and it can be nowhere else, what Python escapes so is what JSON means.
-    return zlib.compress(text.encode("utf-8", "backslashreplace"), _LEVEL)
+    return zlib.compress(text.encode("utf-8", "backslashreplace"))
 
 
 def unpack(packed: bytes) -> Any:

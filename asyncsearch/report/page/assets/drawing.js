@@ -51,8 +51,8 @@ class TreeDrawing {
       },
       this.#world,
     );
-    const button = (text, name, action) =>
-      make("button", { type: "button", "aria-label": name, title: name, onclick: action }, text);
+    const button = (text, title, action) =>
+      make("button", { type: "button", "aria-label": title, title, onclick: action }, text);
     this.element = make(
       "div",
       { class: "tree-box" },
@@ -157,22 +157,25 @@ class TreeDrawing {
     for (const node of order) nodes.append(this.#node(node, chosen.has(node)));
     this.#world.replaceChildren(edges, nodes);
     this.#mark();
-    this.#settle();
+    if (this.#isUntouched) this.#settle();
   }
 
   /** A layout, and a height for it, that use the width there is. */
   #fittingLayout() {
     const tree = this.#tree;
     const labels = Array.from({ length: tree.size }, (_, node) => this.#label(node));
-    const deepest = Math.max(...tree.depth, 1);
+    const { deepest } = tree;
+    const longest = labels.reduce(
+      (most, label, node) => (tree.depth[node] === deepest ? Math.max(most, label.length) : most),
+      0,
+    );
     const { least, most } = COLUMNS;
     const wide = this.#size().width - 2 * MARGIN;
     let [scale, layout] = [1, null];
-    for (const _ of [1, 2]) {
-      const beside =
-        BESIDE + LETTER * Math.max(...tree.depth.map((depth, node) => (depth === deepest ? labels[node].length : 0)));
+    for (let pass = 0; pass < 2; pass += 1) {
       const shownAt = scale > UNREADABLE ? scale : READABLE;
-      const column = Math.min(Math.max((wide / shownAt - beside) / deepest, least), most / shownAt);
+      const fitting = (wide / shownAt - BESIDE - LETTER * longest) / deepest;
+      const column = Math.min(Math.max(fitting, least), most / shownAt);
       layout = layoutOf(tree, { labels, collapsed: this.#collapsed, column });
       scale = Math.min((HIGHEST - 2 * MARGIN) / (layout.bottom - layout.top), wide / layout.width, 1);
     }
@@ -237,7 +240,6 @@ class TreeDrawing {
     const tree = this.#tree;
     if (this.#collapsed.has(node)) return `+${count(this.#below(node))}`;
     if (!node || tree.state(node) === "o" || tree.role(node) !== "n") return "";
-    const group = tree.group(node);
     const votes = tree.votes(node);
     const answer = tree.answer(node);
     const text =
@@ -246,12 +248,13 @@ class TreeDrawing {
         : !votes && "at".includes(tree.state(node))
           ? "no vote"
           : STATES[tree.state(node)].label;
-    return `${group !== null && group.right ? "✓ " : ""}${text}${votes > 1 ? ` ×${votes}` : ""}`;
+    return `${tree.group(node)?.right ? "✓ " : ""}${text}${votes > 1 ? ` ×${votes}` : ""}`;
   }
 
   #labelled(node, label) {
-    const isFaint = this.#tree.answer(node) === null;
-    const isRight = label.startsWith("✓ ") && !isFaint;
+    const isFolded = this.#collapsed.has(node);
+    const isFaint = isFolded || this.#tree.answer(node) === null;
+    const isRight = !isFolded && this.#tree.group(node)?.right === true;
     const text = draw("text", { x: 12, dy: "0.35em", class: isFaint ? "faint" : null });
     if (isRight) text.append(draw("tspan", { class: "right" }, "✓ "));
     text.append(isRight ? label.slice(2) : label);
@@ -263,18 +266,20 @@ class TreeDrawing {
   }
 
   #mark() {
-    for (const marked of this.#world.querySelectorAll('[aria-selected="true"]'))
-      marked.setAttribute("aria-selected", "false");
-    const element =
-      byId(`${this.#name}-${this.#selected}`) ?? this.#world.querySelector(`[data-node="${this.#selected}"]`);
-    element?.setAttribute("aria-selected", "true");
+    this.#world.querySelector('[aria-selected="true"]')?.setAttribute("aria-selected", "false");
+    this.#world.querySelector(`[data-node="${this.#selected}"]`)?.setAttribute("aria-selected", "true");
     this.#svg.setAttribute("aria-activedescendant", `${this.#name}-${this.#selected}`);
   }
 
+  /** Fold a node or unfold it; where somebody has moved or zoomed, it stays where it is. */
   #fold(node) {
     if (!this.#tree.children[node].length) return;
+    const { x, y } = this.#layout;
     if (!this.#collapsed.delete(node)) this.#collapsed.add(node);
     this.#render();
+    if (this.#isUntouched) return;
+    const { scale } = this.#view;
+    this.#move((x[node] - this.#layout.x[node]) * scale, (y[node] - this.#layout.y[node]) * scale);
   }
 
   /** What can be folded and does not lead to the chosen answer. */

@@ -53,6 +53,7 @@ class Filters {
   #report;
   #form;
   #onchange;
+  #onrun;
   #chosen = { choice: "all", order: "dataset", words: "", level: "", subject: "", other: "" };
   #search;
 
@@ -61,7 +62,7 @@ class Filters {
     this.#report = report;
     this.#form = form;
     this.#onchange = onchange;
-    this.onrun = onrun;
+    this.#onrun = onrun;
     form.addEventListener("submit", (event) => event.preventDefault());
     this.#search = make("input", {
       type: "search",
@@ -104,21 +105,11 @@ class Filters {
         one.localeCompare(other, "en", { numeric: true }),
       );
     const fields = [this.#search];
-    if (!only)
-      fields.push(
-        menu(
-          "choose-run",
-          "Run",
-          runs.map((each, number) => [String(number), plain(each.name)]),
-          String(run),
-          (value) => this.onrun(Number(value)),
-        ),
-      );
+    const names = runs.map((each, number) => [String(number), plain(each.name)]);
+    if (!only) fields.push(menu("choose-run", "Run", names, String(run), (value) => this.#onrun(Number(value))));
     fields.push(menu("choose-choice", "Show", choices, this.#chosen.choice, (choice) => this.#choose({ choice }, run)));
     if (runs.length > 2 && ["differs", "surpasses"].includes(this.#chosen.choice)) {
-      const others = runs
-        .map((each, number) => [String(number), plain(each.name)])
-        .filter(([number]) => Number(number) !== run);
+      const others = names.filter(([number]) => Number(number) !== run);
       fields.push(
         menu("choose-other", "Other run", [["", "any other run"], ...others], this.#chosen.other, (other) =>
           this.#choose({ other }),
@@ -139,11 +130,11 @@ class Filters {
       ["level", "Level"],
     ]) {
       const found = sorts(name);
-      const choices = [["", "all"], ...found.map((text, index) => [String(index), plain(text)])];
+      const labels = [["", "all"], ...found.map((text, index) => [String(index), plain(text)])];
       const chosen = found.indexOf(this.#chosen[name]);
       if (found.length)
         fields.push(
-          menu(`choose-${name}`, label, choices, chosen < 0 ? "" : String(chosen), (index) =>
+          menu(`choose-${name}`, label, labels, chosen < 0 ? "" : String(chosen), (index) =>
             this.#choose({ [name]: found[index] ?? "" }),
           ),
         );
@@ -175,8 +166,8 @@ class Filters {
     }
     const { value, ascending } = this.order;
     if (value === null) return found;
-    const missing = ascending ? Infinity : -Infinity;
-    const key = new Map(found.map((problem) => [problem, value(run, problem) ?? missing]));
+    const unknown = ascending ? Infinity : -Infinity;
+    const key = new Map(found.map((problem) => [problem, value(run, problem) ?? unknown]));
     return found.sort(
       (one, another) => (ascending ? 1 : -1) * Math.sign(key.get(one) - key.get(another)) || one - another,
     );

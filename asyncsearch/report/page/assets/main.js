@@ -14,13 +14,13 @@ const KEYS = [
   ["?", "this help"],
 ];
 
-async function open() {
+async function start() {
   followTheme(byId("theme"));
   const report = new Report(await unpack(byId("summary")));
   let place = readPlace(report);
 
   const list = new ProblemList(report, byId("list"), {
-    onselect: (problem) => go({ problem, node: null, node2: null }),
+    onselect: open,
     onenter: () => view.focusTree(),
     onleave: leave,
   });
@@ -32,27 +32,39 @@ async function open() {
   const filters = new Filters(report, byId("filters"), {
     run: place.run,
     onchange: refilter,
-    onrun: (run) => go({ run, other: place.other === run ? null : place.other, node: null }),
+    onrun: (run) => go({ run, node: null }),
   });
 
   /** Go to another place, and show what is different there. */
   function go(changes) {
     const before = place;
     place = { ...place, ...changes };
+    if (place.other === place.run) place = { ...place, other: null };
     writePlace(report, place, place.problem !== before.problem);
     return show(before);
+  }
+
+  /** On a narrow screen, show one part of the page alone: the overview, the list or the problem. */
+  function turnTo(screen) {
+    document.body.dataset.screen = screen;
+  }
+
+  function open(problem) {
+    turnTo("problem");
+    if (problem !== place.problem) go({ problem, node: null, node2: null });
   }
 
   /** List what one run has right and another wrong. */
   function surpass(run, other) {
     go({ run });
     filters.showSurpassing(run, other);
-    document.body.dataset.screen = "list";
+    turnTo("list");
     list.focus();
   }
 
   function leave() {
     if (place.problem !== null) go(overviewFrom(place));
+    turnTo("list");
     list.focus();
   }
 
@@ -70,17 +82,8 @@ async function open() {
       filters.draw(place.run);
       refilter();
     }
+    if (before === null || before.problem !== place.problem) list.select(place.problem);
     const isOverview = place.problem === null;
-    if (before === null || before.problem !== place.problem) {
-      list.select(place.problem);
-      document.body.dataset.screen = isOverview
-        ? before === null
-          ? "overview"
-          : document.body.dataset.screen === "problem"
-            ? "list"
-            : document.body.dataset.screen
-        : "problem";
-    }
     if (isOverview) {
       byId("overview").hidden = false;
       byId("problem").hidden = true;
@@ -90,6 +93,7 @@ async function open() {
     if (isSame) return;
     const at = list.problems.indexOf(place.problem);
     await view.show(place, at < 0 ? "" : `${count(at + 1)} of ${count(list.problems.length)}`);
+    if (place.problem === null) return; // somebody has left it meanwhile
     byId("overview").hidden = true;
     byId("problem").hidden = false;
   }
@@ -97,18 +101,21 @@ async function open() {
   addEventListener("popstate", async () => {
     const before = place;
     place = readPlace(report);
+    if (place.problem !== null) turnTo("problem");
+    else if (before.problem !== null) turnTo("list");
     await show(before);
     if (place.problem !== null) view.goToNodes(place);
   });
 
   byId("what").append(`${countOf(report.runs.length, "run")}, ${countOf(report.size, "problem")}`);
-  byId("runs").append(...overviewOf(report, surpass).filter((part) => part !== null));
+  byId("runs").append(...overviewOf(report));
+  byId("details").append(...detailsOf(report, surpass));
   byId("to-overview").addEventListener("click", () => {
     go(overviewFrom(place));
-    document.body.dataset.screen = "overview";
+    turnTo("overview");
   });
   byId("to-list").addEventListener("click", () => {
-    document.body.dataset.screen = "list";
+    turnTo("list");
     list.focus();
   });
   const help = byId("help");
@@ -135,6 +142,7 @@ async function open() {
     event.preventDefault();
     action();
   });
+  if (place.problem !== null) turnTo("problem");
   await show(null);
   document.body.dataset.ready = String(Math.round(performance.now()));
 }
@@ -144,4 +152,4 @@ function overviewFrom(place) {
   return { ...NOWHERE, run: place.run };
 }
 
-open();
+start();

@@ -34,10 +34,7 @@ function nodePanel(tree, node, onselect) {
   if (error !== null) panel.append(make("h5", {}, "Error"), passage(error, { class: "error" }));
   const steps = tree.steps(node);
   const scores = columns.scores[node];
-  const first =
-    columns.parent[node] === 0
-      ? 1
-      : 1 + tree.lineage(tree.parent(node)).reduce((sum, each) => sum + Math.max(columns.steps[each].length, 1), 0);
+  const first = tree.firstStep(node);
   panel.append(make("h5", {}, "Text"));
   if (steps.length > 1) {
     panel.append(

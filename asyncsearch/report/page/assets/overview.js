@@ -1,23 +1,23 @@
 // What runs these are, and how they did.
 
-/** `onsurpass` is told two runs of which what the first has right and the other wrong is asked for. */
-function overviewOf(report, onsurpass) {
+/** What there is to say, and the runs side by side. */
+function overviewOf(report) {
   const notes = [
     ...report.notes.map((note) => [null, note]),
     ...report.runs.flatMap((run) => run.notes.map((note) => [run, note])),
   ];
   return [
     ...notes.map(([run, note]) =>
-      make(
-        "p",
-        { class: "notice" },
-        run === null ? null : quoted(run.name, "b"),
-        run === null ? null : ": ",
-        quoted(note),
-      ),
+      make("p", { class: "notice" }, run === null ? "" : quoted(run.name, "b"), run === null ? "" : ": ", quoted(note)),
     ),
     scrolled("Runs and their figures", runTable(report)),
-    pairTable(report, onsurpass),
+  ];
+}
+
+/** Runs against each other, and each by itself. `onsurpass` is told a run that has right what the other has wrong. */
+function detailsOf(report, onsurpass) {
+  return [
+    ...(report.pairs.length ? [pairTable(report, onsurpass)] : []),
     ...report.runs.map((run) => runDetails(run)),
     make("p", { class: "faint" }, `Written on ${report.written} by asyncsearch ${report.version}.`),
   ];
@@ -79,10 +79,9 @@ function runTable(report) {
   return make("table", { class: "runs" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
 }
 
-/** Runs against each other on the problems that both have, null where no two have any. */
+/** Runs against each other on the problems that both have. */
 function pairTable(report, onsurpass) {
   const { runs, pairs } = report;
-  if (!pairs.length) return null;
   const names = [
     ["compared", "on the problems that both have"],
     ["right in the first alone", ""],

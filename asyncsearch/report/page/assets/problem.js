@@ -130,7 +130,7 @@ class ProblemView {
     const { problems } = this.#report;
     const number = place.problem;
     const level = problems.level[number];
-    const sort = [problems.subject[number], level && !/level/i.test(level) ? `level ${level}` : level].filter(
+    const tags = [problems.subject[number], level && !/level/i.test(level) ? `level ${level}` : level].filter(
       (text) => text,
     );
     const reference = problems.answer[number];
@@ -151,16 +151,16 @@ class ProblemView {
         "header",
         { class: "problem-head" },
         make("h2", {}, quoted(problems.id[number])),
-        ...sort.map((text) => quoted(text, "bdi", { class: "tag" })),
+        ...tags.map((text) => quoted(text, "bdi", { class: "tag" })),
         make("span", { class: "position faint" }, position),
         make("span", { class: "buttons" }, step("↑", "Previous problem", -1), step("↓", "Next problem", 1)),
       ),
       passage(problems.text[number], { class: "statement" }),
       make(
-        "p",
+        "div",
         { class: "reference" },
-        make("span", { class: "faint" }, "Reference answer "),
-        reference === null ? "none" : quoted(reference),
+        make("span", { class: "faint" }, "Reference answer"),
+        reference === null ? "none" : passage(reference),
       ),
     ];
   }
@@ -210,7 +210,7 @@ class ProblemView {
     const outcome = run.outcome(problem);
     const { mark, word } = OUTCOMES[outcome];
     const of = (column) => run.of(problem, column);
-    const number_ = (value, show = count) =>
+    const cell = (value, show = count) =>
       make("td", { class: "number" }, value === undefined || value === null ? "–" : show(value));
     const name = make(
       "button",
@@ -219,8 +219,7 @@ class ProblemView {
         class: "run-choice",
         id: `run-${number}`,
         "aria-pressed": String(number === place.run),
-        onclick: () =>
-          this.#actions.go({ run: number, other: place.other === number ? null : place.other, node: null }),
+        onclick: () => this.#actions.go({ run: number, node: null }),
       },
       make("span", { class: `mark ${outcome}`, role: "img", "aria-label": word, title: word }, mark),
       quoted(run.name),
@@ -235,18 +234,18 @@ class ProblemView {
         "td",
         { class: "answer" },
         error !== null
-          ? quoted(error, "bdi", { class: "error" })
+          ? passage(error, { class: "error" })
           : answer === null
             ? make("span", { class: "faint" }, outcome === "absent" ? word : "none")
             : quoted(shortenedAnswer(answer)),
         of("tie") ? make("span", { class: "tag" }, "tie") : null,
         outcome === "wrong" && of("found") ? make("span", { class: "tag" }, "right one among them") : null,
       ),
-      number_(of("margin"), percent),
-      number_(of("nodes")),
-      number_(of("generated")),
-      number_(of("cost"), run.costName === "FLOPs" ? operations : count),
-      number_(of("seconds"), (value) => value.toFixed(1)),
+      cell(of("margin"), percent),
+      cell(of("nodes")),
+      cell(of("generated")),
+      cell(of("cost"), run.costName === "FLOPs" ? operations : count),
+      cell(of("seconds"), (value) => value.toFixed(1)),
     );
   }
 }

@@ -20,10 +20,12 @@ class Tree {
     this.children = Array.from({ length: this.size }, () => []);
     this.depth = new Uint16Array(this.size);
     this.width = new Uint32Array(this.size);
+    this.deepest = 1;
     for (let node = 1; node < this.size; node += 1) {
       const parent = columns.parent[node];
       this.children[parent].push(node);
       this.depth[node] = this.depth[parent] + 1;
+      this.deepest = Math.max(this.deepest, this.depth[node]);
     }
     for (let node = this.size - 1; node > 0; node -= 1) {
       if (this.role(node) === "n" && this.state(node) !== "o") this.width[node] = 1;
@@ -55,6 +57,12 @@ class Tree {
 
   steps(node) {
     return this.columns.steps[node].map((number) => this.columns.texts[number]);
+  }
+
+  /** The number of a node's first step in its solution. */
+  firstStep(node) {
+    const before = this.lineage(node).slice(0, -1);
+    return before.reduce((sum, each) => sum + Math.max(this.columns.steps[each].length, 1), 1);
   }
 
   text(node) {
@@ -105,8 +113,8 @@ class Tree {
   /** The node at an address, undefined where there is none. */
   at(path) {
     let node = 0;
-    for (const draw of path === "" ? [] : path.split(".")) {
-      node = this.children[node].find((child) => this.drawOf(child) === draw);
+    for (const step of path === "" ? [] : path.split(".")) {
+      node = this.children[node].find((child) => this.drawOf(child) === step);
       if (node === undefined) return undefined;
     }
     return node;

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
-from asyncsearch.answers.grader import Grader
-from asyncsearch.answers.grading_process import GradingProcess, JudgeFailed
+from asyncsearch.answers.grading_process import JudgeFailed
+from asyncsearch.answers.process_grader import ProcessGrader
 from asyncsearch.errors import ConfigurationError
 
 __all__ = ["FunctionGrader", "function_named"]
@@ -18,7 +17,7 @@ _COMPARES, _JUDGES = 2, 3
 """Parameters of a function that compares two answers, and of one that judges an answer to a problem."""
 
 
-class FunctionGrader(Grader):
+class FunctionGrader(ProcessGrader):
     """Has a function say what is right, in a process of its own. Leaving it ends that.
 
     A function of two answers says whether they are the same, in a vote and of a reference and an answer. One of a
@@ -34,24 +33,13 @@ class FunctionGrader(Grader):
     """
 
     def __init__(self, function: Callable[..., Any], *, time_limit: float = 5.0) -> None:
-        self.time_limit = time_limit
         name = f"{getattr(function, '__module__', None)}:{getattr(function, '__qualname__', None)}"
         if name.startswith("__main__:") or not _is_importable(name, function):
             raise ConfigurationError(
                 f"the grader {name} cannot be called in another process: put it as a function into a module of its own"
             )
         self._judges = _parameters(function, name) == _JUDGES
-        self._process = GradingProcess(name, time_limit=time_limit)
-
-    @property
-    def gave_up(self) -> int:
-        """Calls that took too long, or broke the process."""
-        return self._process.gave_up
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._process.__aexit__(kind, error, traceback)
+        super().__init__(name, time_limit=time_limit)
 
     async def equal(self, left: str, right: str) -> bool:
         """Whether two answers are the same.
@@ -68,7 +56,7 @@ class FunctionGrader(Grader):
 
     async def _ask(self, *arguments: str) -> bool:
         try:
-            return await self._process.ask(*(text.encode("utf-8", "replace").decode() for text in arguments))
+            return await self.process.ask(*(text.encode("utf-8", "replace").decode() for text in arguments))
         except JudgeFailed as failure:
             raise ValueError(f"the grader fails: {failure}") from None
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from decimal import Decimal
-from types import TracebackType
 
-from asyncsearch.answers.grader import Grader
-from asyncsearch.answers.grading_process import GradingProcess, JudgeFailed
+from asyncsearch.answers.grading_process import JudgeFailed
+from asyncsearch.answers.process_grader import ProcessGrader
 
 __all__ = ["MathGrader"]
 
@@ -17,7 +16,7 @@ _LONGEST_DECIMAL = 100
 _REMEMBERED_PAIRS = 10_000
 
 
-class MathGrader(Grader):
+class MathGrader(ProcessGrader):
     """Compares values of mathematical answers. Leaving it ends its process.
 
     Equal strings and plain decimal numbers are compared directly. Everything else goes to
@@ -26,21 +25,10 @@ class MathGrader(Grader):
     """
 
     def __init__(self, *, time_limit: float = 5.0) -> None:
-        self.time_limit = time_limit
-        self._process = GradingProcess(
+        super().__init__(
             "asyncsearch.answers.math_equality:equal_answers", time_limit=time_limit, first=(r"\frac{1}{2}", "0.5")
         )
         self._known: OrderedDict[tuple[str, str], bool] = OrderedDict()
-
-    @property
-    def gave_up(self) -> int:
-        """Pairs that took too long to compare, or broke the process."""
-        return self._process.gave_up
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._process.__aexit__(kind, error, traceback)
 
     async def equal(self, left: str, right: str) -> bool:
         """Whether two answers have the same value.
@@ -60,7 +48,7 @@ class MathGrader(Grader):
         known = self._known.get(pair)
         if known is None:
             try:
-                known = await self._process.ask(left, right)
+                known = await self.process.ask(left, right)
             except JudgeFailed:  # whatever a symbolic engine raises on text from a model, the answers differ
                 known = False
             self._known[pair] = known

@@ -343,7 +343,7 @@ def test_nodes_keep_their_distance(opened: Page) -> None:
             assert len(set(first)) > 1
 
 
-def test_states_are_told_apart_by_their_shapes(opened: Page, read: list[RunData]) -> None:
+def test_states_are_told_apart_by_their_shapes(opened: Page) -> None:
     shapes: dict[str, set[str]] = {}
     for problem in PROBLEMS:
         opened.run("location.hash = arguments[0]", f"#problem={problem.id}&run=stopped")

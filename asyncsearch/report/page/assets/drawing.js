@@ -18,6 +18,7 @@ class TreeDrawing {
   #onleave;
   #collapsed = new Set();
   #layout = null;
+  #drawnFor = 0;
   #selected = 0;
   #view = { x: 0, y: 0, scale: 1 };
   #isUntouched = true;
@@ -25,7 +26,8 @@ class TreeDrawing {
   #svg;
   #world;
 
-  /** `name` tells its nodes' ids from others'; `onselect` is told a node, and `onleave` that Escape was pressed. */
+  /** It is drawn when a node is selected, once it has its place in the page. `name` tells its nodes' ids from others';
+   * `onselect` is told a node, and `onleave` that Escape was pressed. */
   constructor(tree, { name, label, isScored, onselect, onleave }) {
     this.#tree = tree;
     this.#name = name;
@@ -69,8 +71,8 @@ class TreeDrawing {
       legend(tree, isScored),
     );
     if (tree.size > MOST_UNFOLDED) this.#collapsed = this.#besideChosen();
-    this.#render();
-    new ResizeObserver(() => this.#isUntouched && this.#render()).observe(this.#svg);
+    // In the next frame: what is drawn may change the size again.
+    new ResizeObserver(() => requestAnimationFrame(() => this.#refit())).observe(this.#svg);
   }
 
   focus() {
@@ -85,7 +87,7 @@ class TreeDrawing {
       .concat(0)
       .filter((each) => this.#collapsed.delete(each));
     this.#selected = node;
-    if (hidden.length) this.#render();
+    if (hidden.length || this.#layout === null) this.#render();
     else this.#mark();
     if (this.#isUntouched) this.#settle();
     else this.#reveal(node);
@@ -144,8 +146,14 @@ class TreeDrawing {
     if (right || down) this.#move(right, down);
   }
 
+  /** Use the width that there is now, unless somebody has moved or zoomed. */
+  #refit() {
+    if (this.#layout !== null && this.#isUntouched && this.#svg.clientWidth !== this.#drawnFor) this.#render();
+  }
+
   #render() {
     const tree = this.#tree;
+    this.#drawnFor = this.#svg.clientWidth;
     this.#layout = this.#fittingLayout();
     const chosen = new Set(tree.chosen === -1 ? [] : tree.lineage(tree.chosen));
     const edges = draw("g", { class: "edges", "aria-hidden": "true" });

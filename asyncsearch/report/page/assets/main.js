@@ -91,11 +91,12 @@ async function start() {
     }
     const isSame = before !== null && ["problem", "run", "other"].every((name) => before[name] === place[name]);
     if (isSame) return;
-    const at = list.problems.indexOf(place.problem);
-    await view.show(place, at < 0 ? "" : `${count(at + 1)} of ${count(list.problems.length)}`);
-    if (place.problem === null) return; // somebody has left it meanwhile
+    const trees = await view.read(place);
+    if (trees === null || place.problem === null) return; // somebody has gone on meanwhile
     byId("overview").hidden = true;
     byId("problem").hidden = false;
+    const at = list.problems.indexOf(place.problem);
+    view.show(place, trees, at < 0 ? "" : `${count(at + 1)} of ${count(list.problems.length)}`);
   }
 
   addEventListener("popstate", async () => {

@@ -8,7 +8,7 @@ class Column {
   #onselect;
 
   /** `beside` stands beside the run's name, if anything does. */
-  constructor(run, tree, { name, path, beside, onselect, onleave }) {
+  constructor(run, tree, { name, beside, onselect, onleave }) {
     this.#tree = tree;
     this.#onselect = onselect;
     this.#drawing = new TreeDrawing(tree, {
@@ -31,7 +31,6 @@ class Column {
       ),
       this.#panel,
     );
-    this.goTo(path);
   }
 
   focus() {
@@ -77,10 +76,10 @@ class ProblemView {
   #report;
   #element;
   #actions;
-  #shown = 0;
+  #asked = 0;
   #columns = [];
 
-  /** `actions`: go(changes) to another place, step(by) through the problems, leave() and leaveTree(). */
+  /** `actions`: go(changes) to another place, step(by) through the problems, and leaveTree(). */
   constructor(report, element, actions) {
     this.#report = report;
     this.#element = element;
@@ -95,19 +94,25 @@ class ProblemView {
     [place.node, place.node2].forEach((path, index) => this.#columns[index]?.goTo(path));
   }
 
-  /** Show a problem; what was shown stays until its trees are there. */
-  async show(place, position) {
-    const shown = (this.#shown += 1);
-    const runs = [place.run, place.other].filter((run) => run !== null).map((number) => this.#report.runs[number]);
-    const trees = await Promise.all(runs.map((run) => (run.has(place.problem) ? run.tree(place.problem) : null)));
-    if (shown !== this.#shown) return; // another one was asked for meanwhile
+  /** The trees of a place's runs, null for one that does not have the problem; null where another place was asked for
+   * meanwhile. */
+  async read(place) {
+    const asked = (this.#asked += 1);
+    const trees = await Promise.all(
+      this.#runsOf(place).map((run) => (run.has(place.problem) ? run.tree(place.problem) : null)),
+    );
+    return asked === this.#asked ? trees : null;
+  }
+
+  /** Show a problem, in an element that can be seen: drawings take the width that there is. */
+  show(place, trees, position) {
+    const runs = this.#runsOf(place);
     this.#columns = [];
     const columns = trees.map((tree, index) => {
       const beside = index ? null : this.#compareMenu(place);
       if (tree === null) return missing(runs[index], beside);
       const column = new Column(runs[index], tree, {
         name: `tree${index}`,
-        path: index ? place.node2 : place.node,
         beside,
         onselect: (path) => this.#actions.go(index ? { node2: path } : { node: path }),
         onleave: this.#actions.leaveTree,
@@ -122,8 +127,13 @@ class ProblemView {
       this.#outcomes(place),
       make("div", { class: `columns ${columns.length > 1 ? "two" : "one"}` }, ...columns),
     );
+    this.goToNodes(place);
     this.#element.dataset.problem = this.#report.keys[place.problem];
     if (isAnother) this.#element.parentElement.scrollTop = 0;
+  }
+
+  #runsOf(place) {
+    return [place.run, place.other].filter((run) => run !== null).map((number) => this.#report.runs[number]);
   }
 
   #head(place, position) {

@@ -138,7 +138,7 @@ def test_a_sweep_is_drawn(swept: Path) -> None:
     record = orjson.loads((swept / "page" / "scaling.json").read_bytes())
     assert record["optimal"] in record["frontier"]
     assert {point["model"] for point in record["points"]} == {"small", "again"}
-    assert "** the best for 1.00e09 FLOPs" in drawn.stdout
+    assert "** the best for 1.00e9 FLOPs" in drawn.stdout
 
 
 def test_there_is_no_sweep_to_go_on_with(tmp_path: Path) -> None:

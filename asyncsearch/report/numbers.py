@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncsearch.evaluation import Accuracy
 
-__all__ = ["count", "duration", "interval", "percent", "rate"]
+__all__ = ["count", "duration", "interval", "operations", "percent", "rate"]
 
 _LONG = 1_000_000
 """From here on numbers are shortened."""
@@ -36,6 +36,13 @@ def interval(accuracy: Accuracy) -> str:
     """Its 95 % interval, in whole percents."""
     low, high = accuracy.interval()
     return f"{100 * low:.0f}-{high:.0%}"
+
+
+def operations(count: float | None, *, digits: int = 2) -> str:
+    """Floating-point operations, "-" where they are not known."""
+    if not count:
+        return "-" if count is None else "0"
+    return f"{count:.{digits}e}".replace("e+0", "e").replace("e+", "e")
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncsearch.files import write_whole_file
+from asyncsearch.report.numbers import operations
 from asyncsearch.scaling import FittedCurve, ScalingPoint, pareto_frontier
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _draw_panel(
         if len(curve) == 1:
             axes.vlines(flops, low, high, color=colour, alpha=0.4, lw=1.0)
         else:
-            axes.fill_between(flops, low, high, color=colour, alpha=0.12, lw=0)
+            axes.fill_between(flops, low, high, color=colour, alpha=0.09, lw=0)
     frontier = pareto_frontier(known, cost=lambda each: each[1] or 0.0, error=lambda each: each[0].error.value)
     if frontier:
         axes.step(
@@ -95,7 +96,7 @@ def _draw_panel(
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda flops, _: f"{flops:.0e}".replace("e+", "e")))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda flops, _: operations(flops, digits=0)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(labelsize=8)
     _mark_percents(axes, [point.error.value for point, _ in known])
@@ -112,7 +113,7 @@ def _mark_percents(axes: Axes, errors: Sequence[float]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     positive = [error for error in errors if error > 0]
     if positive:
-        axes.set_ylim(min(positive) / 1.25, min(max(positive) * 1.15, 1.0))
+        axes.set_ylim(min(positive) / 1.25, min(max(positive) * 1.15, 1.04))
 
 
 def saturation_plot(curves: Sequence[FittedCurve]) -> Figure:

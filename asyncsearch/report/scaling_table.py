@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from asyncsearch.report.numbers import operations
 from asyncsearch.scaling import FittedCurve, ScalingPoint, compute_optimal, pareto_frontier
 
 __all__ = ["saturation_table", "scaling_record", "scaling_table"]
@@ -19,7 +20,7 @@ def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None
     """Every point, the cheapest first; those of the Pareto frontier have a star, the optimum within a budget two."""
     optimal = None if budget is None else _optimal(points, budget)
     frontier = _frontier(points)
-    caption = "* on the Pareto frontier" + ("" if budget is None else f", ** the best for {_flops(budget)} FLOPs")
+    caption = "* on the Pareto frontier" + ("" if budget is None else f", ** the best for {operations(budget)} FLOPs")
     table = Table(
         title="error against operations", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, caption=caption,
         caption_justify="left",
@@ -38,8 +39,8 @@ def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None
             str(point.width),
             f"{point.error.value:.1%}",
             interval,
-            _flops(point.policy_flops),
-            _flops(point.flops),
+            operations(point.policy_flops),
+            operations(point.flops),
             star,
         )
     return table
@@ -109,7 +110,3 @@ def _cost(point: ScalingPoint) -> float:
 
 def _error(point: ScalingPoint) -> float:
     return point.error.value
-
-
-def _flops(count: float | None) -> str:
-    return "-" if count is None else f"{count:.2e}".replace("e+", "e")

@@ -12,7 +12,7 @@ from asyncsearch.accounting import Accounts
 from asyncsearch.comparison import Row
 from asyncsearch.evaluation import Accuracy
 from asyncsearch.replay import Replay
-from asyncsearch.report.numbers import count, interval, percent
+from asyncsearch.report.numbers import count, interval, operations, percent
 
 __all__ = ["accounts_table", "anytime_table", "comparison_table"]
 
@@ -34,7 +34,7 @@ def comparison_table(rows: Sequence[Row], *, title: str) -> Table:
         cells = [row.name, "-", "-"]
         if row.accuracy is not None:
             cells[1:] = percent(row.accuracy.value), interval(row.accuracy)
-        cells += [count(row.policy_tokens), count(row.reward_tokens), _flops(row.flops), _seconds(row.seconds)]
+        cells += [count(row.policy_tokens), count(row.reward_tokens), operations(row.flops), _seconds(row.seconds)]
         table.add_row(*cells, *([str(row.failed)] if with_failures else []))
     return table
 
@@ -48,7 +48,7 @@ def accounts_table(accounts: Accounts) -> Table:
     for name, model in (("policy", accounts.policy), ("reward", accounts.reward)):
         tokens = (model.prompt_tokens, model.cached_tokens, model.generated_tokens, model.wasted_tokens)
         seconds = (model.queue_seconds, model.runtime_seconds)
-        table.add_row(name, *map(count, tokens), _flops(model.flops), *map(_seconds, seconds))
+        table.add_row(name, *map(count, tokens), operations(model.flops), *map(_seconds, seconds))
     return table
 
 
@@ -61,16 +61,12 @@ def anytime_table(replays: Sequence[Replay], *, title: TextType) -> Table:
         accounts, accuracy = found.accounts, found.accuracy
         tokens = (accounts.policy.generated_tokens, accounts.reward.prompt_tokens)
         cells = ["-", "-"] if not accuracy.total else [percent(accuracy.value), _interval(accuracy)]
-        table.add_row(str(found.strategy.width), *cells, *map(count, tokens), _flops(accounts.flops))
+        table.add_row(str(found.strategy.width), *cells, *map(count, tokens), operations(accounts.flops))
     return table
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds < _LONG else f"{seconds:.2e}".replace("e+0", "e")
-
-
-def _flops(count: float | None) -> str:
-    return "-" if count is None else f"{count:.2e}".replace("e+", "e") if count else "0"
 
 
 def _interval(accuracy: Accuracy) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsearch import Candidate, ProblemResult, Sampling, SolveOptions, load_problems, solve_dataset
+from asyncsearch.answers.countdown_grader import CountdownGrader
 from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.datasets.arithmetic import bundled_model
 from asyncsearch.evaluation import Method, evaluate
@@ -79,26 +83,60 @@ def sampled(number: int, answers: str, scores: list[float] | None = None) -> Pro
 
 @pytest.mark.anyio
 async def test_a_voting_curve_worked_by_hand() -> None:
+    failed = replace(sampled(4, "1111"), error="gone")
     async with MathGrader() as grader:
-        curve = await voting_curve([sampled(1, "1222"), sampled(2, "11-3")], grader, MAJORITY)
+        curve = await voting_curve([sampled(1, "1222"), sampled(2, "11-3"), sampled(3, "1"), failed], grader, MAJORITY)
     assert curve is not None
     assert curve.samples == (1, 2, 3, 4)
-    first, second = curve.by_problem
+    first, second, alone, nothing = curve.by_problem
     assert first[0] == pytest.approx(1 / 4, abs=0.1)
+    assert first[1] == first[0], "of two that differ the first wins"
     assert first[3] == 0.0
     assert second[0] == pytest.approx(1 / 2, abs=0.1)
     assert second[3] == 1.0
+    assert alone[0] == pytest.approx(1 / 4, abs=0.1), "as if the others had no answer"
+    assert alone[3] == 1.0
+    assert nothing == (0.0,) * 4
     assert curve.mean[3] == curve.accuracy(4).value == 0.5
+
+
+@pytest.mark.anyio
+async def test_scores_of_nothing_are_votes_all_the_same() -> None:
+    async with MathGrader() as grader:
+        curve = await voting_curve([sampled(1, "11-1", [0.0] * 4)], grader, WEIGHTED)
+    assert curve is not None
+    assert curve.mean[-1] == 1.0
+
+
+@given(st.text("123-", min_size=2, max_size=8))
+def test_a_majority_of_two_is_no_better_than_one(answers: str) -> None:
+    async def curve() -> VotingCurve | None:
+        async with CountdownGrader() as grader:
+            return await voting_curve([sampled(1, answers)], grader, MAJORITY)
+
+    found = anyio.run(curve)
+    assert found is not None
+    one, two = found.by_problem[0][:2]
+    without = answers.count("-") / len(answers)
+    assert one - 0.15 <= two <= one + without + 0.15, "but for samples without an answer, which leave it to the other"
+
+
+def is_decided(result: ProblemResult) -> bool:
+    """Whether one answer has more samples than any other."""
+    (_, most), *others = Counter(one.answer for one in result.candidates if one.answer).most_common(2)
+    return all(count < most for _, count in others)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("method", [MAJORITY, WEIGHTED])
 async def test_a_curve_ends_where_the_vote_of_all_samples_does(method: Method) -> None:
+    """But for ties, which go to the first, and so to either."""
     source = random.Random(4)
     results = [
         sampled(number, "".join(source.choices("123-", k=8)), [source.random() for _ in range(8)])
         for number in range(40)
     ]
+    results = [result for result in results if is_decided(result)]
     async with MathGrader() as grader:
         curve = await voting_curve(results, grader, method)
         found = await evaluate(results, grader)
@@ -173,7 +211,7 @@ async def test_samples_have_the_smaller_numbers_of_them_inside(run: Path) -> Non
         assert (scored.flops or 0.0) > (alone.flops or 0.0), "the reward model is paid for"
     async with MathGrader() as grader:
         whole = await evaluate(read_results(run), grader)
-    assert majority[-1].error.value == pytest.approx(1 - whole.accuracies[MAJORITY].value)
+    assert weighted[-1].error.value == pytest.approx(1 - whole.accuracies[WEIGHTED].value)
     assert whole.accounts.flops is not None
     assert weighted[-1].flops == pytest.approx(whole.accounts.flops / 6)
     assert {point.series for point in found} == {"small: sampling, majority", "small: sampling, weighted"}

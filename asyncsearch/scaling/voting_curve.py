@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from asyncsearch.answers.grader import Grader
@@ -15,6 +15,8 @@ __all__ = ["VotingCurve", "voting_curve"]
 
 _ORDERS = 200
 _SEED = 0
+_ROUNDING = 1e-9
+"""Sums that differ by less are equal: they were added up in another order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,9 @@ class VotingCurve:
 async def voting_curve(results: Iterable[ProblemResult], grader: Grader, method: Method) -> VotingCurve | None:
     """The curve of a run of independent samples under a majority or weighted vote.
 
-    It takes the mean over 200 random orders of each problem's samples, the same ones whenever it is called. Problems
-    with fewer samples than most have, failed ones for example, are left out. None where there is nothing to draw.
+    It takes the mean over 200 random orders of each problem's samples, the same ones whenever it is called. As in any
+    vote, of equal answers the one that was drawn first wins. A problem with fewer samples than others, a failed one for
+    example, is taken to have samples without an answer for the rest. None where there is nothing to draw.
 
     Raises:
         ValueError: another vote has no weights that are added up.
@@ -55,37 +58,53 @@ async def voting_curve(results: Iterable[ProblemResult], grader: Grader, method:
     """
     if method.vote not in ("majority", "weighted"):
         raise ValueError(f"{method} is no vote of which there is a curve")
-    graded = [result for result in results if result.reference is not None and result.error is None]
+    graded = [result for result in results if result.reference is not None]
     most = max((len(result.candidates) for result in graded), default=0)
     if not most:
         return None
-    rows = []
     samples = tuple(_up_to(most))
+    rows = []
     for result in graded:
-        if len(result.candidates) == most and result.reference is not None:
-            rows.append(await _row(result, result.reference, grader, method, samples))
-    return VotingCurve(method=method, samples=samples, by_problem=tuple(rows)) if rows else None
+        voters = [] if result.error is not None else await gather_voters(result.candidates, grader)
+        answers = {candidate.answer for candidate, _ in voters if candidate.answer is not None}
+        right = {one for one in answers if await grader.is_right(result.problem, result.reference or "", one)}
+        ballots = [_Ballot(group, _weight(candidate, method), candidate.answer in right) for candidate, group in voters]
+        rows.append(_row(ballots, most, samples))
+    return VotingCurve(method=method, samples=samples, by_problem=tuple(rows))
 
 
-async def _row(
-    result: ProblemResult, reference: str, grader: Grader, method: Method, samples: tuple[int, ...]
-) -> tuple[float, ...]:
+@dataclass(frozen=True, slots=True)
+class _Ballot:
+    """A sample's answer, by the number of its group, with what it weighs, and whether it is right."""
+
+    group: int
+    weight: float
+    right: bool
+
+
+def _row(ballots: Sequence[_Ballot], most: int, samples: Sequence[int]) -> tuple[float, ...]:
+    """The probability that a vote is right at each number of samples, of which ``most`` are there to be drawn."""
     import numpy as np  # noqa: PLC0415 - takes its time
 
-    voters = {id(candidate): group for candidate, group in await gather_voters(result.candidates, grader)}
-    groups = max(voters.values(), default=-1) + 1
-    right = np.zeros(groups + 1, dtype=bool)  # the last is nobody's: the winner where nobody has voted yet
-    votes = np.zeros((len(result.candidates), groups + 1))
-    for place, candidate in enumerate(result.candidates):
-        if (group := voters.get(id(candidate))) is not None and candidate.answer is not None:
-            votes[place, group] = _weight(candidate, method)
-            right[group] = right[group] or await grader.is_right(result.problem, reference, candidate.answer)
+    groups = max((ballot.group for ballot in ballots), default=-1) + 1
+    if not groups:
+        return (0.0,) * len(samples)
+    votes = np.full((most, groups), np.nan)
+    for place, ballot in enumerate(ballots):
+        votes[place, ballot.group] = ballot.weight
+    right = np.array([*(ballot.right for ballot in ballots), *[False] * (most - len(ballots))])
     source = np.random.default_rng(_SEED)
+    ends = np.array(samples) - 1
     hits = np.zeros(len(samples))
     for _ in range(_ORDERS):
-        sums = votes[source.permutation(len(votes))].cumsum(axis=0)[np.array(samples) - 1]
-        winners = np.where(sums.max(axis=1) > 0, sums.argmax(axis=1), groups)
-        hits += right[winners]
+        order = source.permutation(most)
+        drawn = ~np.isnan(votes[order])
+        first = drawn.argmax(axis=0)  # where each group is drawn first
+        sums = np.nan_to_num(votes[order]).cumsum(axis=0)[ends]
+        sums[first[np.newaxis, :] > ends[:, np.newaxis]] = -np.inf  # what was not drawn yet
+        leads = sums >= sums.max(axis=1, keepdims=True) - _ROUNDING
+        leading = np.where(leads, first[np.newaxis, :], most).min(axis=1)
+        hits += right[order[leading]] & np.isfinite(sums.max(axis=1))
     return tuple(float(hit) / _ORDERS for hit in hits)
 
 

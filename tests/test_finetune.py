@@ -244,7 +244,6 @@ def test_the_recipe_runs_at_toy_size(tmp_path: Path) -> None:
         sampled_problems=1,
         samples=2,
         altered_drills=2,
-        card_samples=4,
         compare=short,
         judge=short,
     )

@@ -16,10 +16,12 @@ from asyncsearch.finetune.reward import step_auc
 
 __all__ = ["write_cards"]
 
+_SAMPLES = 16
+
 _log = logging.getLogger(__name__)
 
 
-def write_cards(directory: Path, *, policy_training: str, reward_training: str, command: str, samples: int) -> None:
+def write_cards(directory: Path, *, policy_training: str, reward_training: str, command: str) -> None:
     """Measure both policies and ``reward/`` on the test problems and write a card into each.
 
     Args:
@@ -27,18 +29,17 @@ def write_cards(directory: Path, *, policy_training: str, reward_training: str, 
         policy_training: sentences on the policies' data and training.
         reward_training: the same of the reward model.
         command: what makes them.
-        samples: of each test problem, that the reward model is measured on, and the policies at temperature 1.
     """
     policy, reward = directory / "policy", directory / "reward"
     problems = list(generate_problems(TEST_SIZE, split="test"))
-    sampled = asyncio.run(sample_solutions(policy, problems, samples=samples, reward=reward))
+    sampled = asyncio.run(sample_solutions(policy, problems, samples=_SAMPLES, reward=reward))
     steps = [(score, label) for one in sampled for score, label in zip(one.scores, one.labels, strict=True)]
     # What a search needs: of steps that follow only right ones, to know those that go wrong.
     fresh = list(_first_wrong_and_before(sampled))
     _log.info("step AUC %.4f, fresh %.4f", _auc(steps), _auc(fresh))
     _write_policy(policy, "Arithmetic policy", sampled, policy_training, command)
     large = directory / "policy-large"
-    sampled_by_large = asyncio.run(sample_solutions(large, problems, samples=samples))
+    sampled_by_large = asyncio.run(sample_solutions(large, problems, samples=_SAMPLES))
     _write_policy(large, "Large arithmetic policy", sampled_by_large, policy_training, command)
     _write(
         reward,
@@ -46,7 +47,7 @@ def write_cards(directory: Path, *, policy_training: str, reward_training: str, 
         "Scores each step of a solution: the probability of `+` against `-` at the end of its line. A score says "
         "whether the solution is right up to that step.",
         reward_training,
-        f"Held out ({samples} sampled solutions of each of {TEST_SIZE} test problems, {len(steps):,} steps, "
+        f"Held out ({_SAMPLES} sampled solutions of each of {TEST_SIZE} test problems, {len(steps):,} steps, "
         f"{sum(label for _, label in steps) / len(steps):.1%} right): area under the ROC curve {_auc(steps):.4f}; "
         f"of the {len(fresh):,} steps that follow only right ones, {_auc(fresh):.4f}.",
         command,

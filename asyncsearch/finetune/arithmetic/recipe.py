@@ -65,8 +65,7 @@ class Recipe:
     graduate's solutions of each of ``sampled_problems``. Then one more layer learns to say of each step whether
     all is right up to it, from the samples and more altered solutions.
 
-    The large policy is made like the other, of the ``large`` sizes. What the cards say is measured on ``card_samples``
-    solutions of each test problem.
+    The large policy is made like the other, of the ``large`` sizes.
     """
 
     seed: int = 0
@@ -92,7 +91,6 @@ class Recipe:
     comparing_layers: int = 2
     altered_drills: int = 12_000
     compare: TrainingOptions = TrainingOptions(steps=2600, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
-    card_samples: int = 16
     judge: TrainingOptions = TrainingOptions(steps=2000, learning_rate=3e-3, warmup_steps=100)  # noqa: RUF009 - frozen
 
 
@@ -329,7 +327,6 @@ def describe(directory: Path, recipe: Recipe) -> None:
             f"with mistakes put in, {recipe.compare.examples:,} and {recipe.judge.examples:,} in all. No test problem "
             "is among them."
         ),
-        samples=recipe.card_samples,
         command=f"python -m asyncsearch.finetune.arithmetic DIRECTORY --seed {recipe.seed}",
     )
 

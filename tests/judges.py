@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import time
 
-__all__ = ["MODULE", "hangs", "just_one", "longer", "raises", "same_length", "same_length_in_a_while"]
+__all__ = ["MODULE", "chatty", "hangs", "just_one", "longer", "raises", "same_length", "same_length_in_a_while"]
 
 MODULE = __name__
 
@@ -27,6 +28,12 @@ def longer(problem: str, reference: str, answer: str) -> int:
 
 def raises(left: str, right: str) -> bool:
     raise LookupError(f"{left} and {right}")
+
+
+def chatty(left: str, right: str) -> bool:
+    """What it starts writes what looks like a verdict, and reads what is not for it."""
+    subprocess.run(["sh", "-c", "echo true; cat"], check=True)
+    return left == right
 
 
 def hangs(left: str, right: str) -> bool:

@@ -110,6 +110,9 @@ def test_a_paired_test_is_the_same_from_both_sides(first: list[bool], data: st.D
     expected = binomtest(one.only_first, differing).pvalue if differing else 1.0
     assert one.p_value == pytest.approx(expected)
     assert one.difference.low <= one.difference.value <= one.difference.high
+    assert one.difference.high - one.difference.value > 0 or one.difference.value == 1.0
+    if len({*zip(first, second, strict=True)}) == 1:
+        assert one.difference.low == pytest.approx(-other.difference.high)
     assert one.left_out == 0
 
 

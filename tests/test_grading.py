@@ -175,6 +175,13 @@ async def test_a_function_that_judges_an_answer_to_a_problem() -> None:
 
 
 @pytest.mark.anyio
+async def test_what_a_function_starts_has_no_say() -> None:
+    async with FunctionGrader(judges.chatty) as grader:
+        assert [await grader.is_right("", "a", "b") for _ in range(4)] == [False] * 4
+        assert grader.gave_up == 0
+
+
+@pytest.mark.anyio
 async def test_a_function_that_hangs_costs_its_time_limit() -> None:
     async with FunctionGrader(judges.hangs, time_limit=0.2) as grader:
         assert not await grader.equal("a", "b")

@@ -99,9 +99,10 @@ class GradingProcess:
         works = False
         try:
             with anyio.move_on_after(_START_SECONDS):
-                works = await self._replies.receive_exactly(len(READY)) == READY
-                if works and self._first is not None:
+                is_there = await self._replies.receive_exactly(len(READY)) == READY
+                if is_there and self._first is not None:
                     await _exchange(self._worker, self._replies, self._first)
+                works = is_there
         except _WORKER_DIED:
             works = False
         except BaseException:  # cancelled: the reply that is still to come is no call's

@@ -62,6 +62,8 @@ _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_MIXED = re.compile(r"(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)")
 
+_SCIENTIFIC = re.compile(r"(?<![\d.a-zA-Z\\])(\d+(?:\.\d+)?)[eE]([+-]?)0*(\d+)(?![\w.])")
+
 _DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
 _HEDGE = re.compile(
     r"(?:approximately|about|around|roughly|exactly|simply|equals|equal to|is|\\approx(?![a-zA-Z])|=)\s*", re.I
@@ -91,6 +93,7 @@ def _ascii(text: str) -> str:
     text = _DASH.sub("-", "".join(map(_fraction, text)).translate(_CHARACTERS))
     text = _SUPERSCRIPT.sub(lambda found: f"^{{{''.join(map(_SUPERSCRIPTS.__getitem__, found[0]))}}}", text)
     text = _PROGRAM_ROOT.sub(r"\\sqrt{\1}", _ROOT.sub(lambda found: f"\\sqrt{{{found[1].strip('{}()')}}}", text))
+    text = _SCIENTIFIC.sub(lambda found: f"{found[1]}\\times 10^{{{found[2].replace('+', '')}{found[3]}}}", text)
     return _PI.sub(r"\\pi", text)
 
 

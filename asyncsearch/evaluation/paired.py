@@ -49,9 +49,10 @@ def paired_test(
     splits = [(methods[1] in other.winning) - (methods[0] in one.winning) for one, other in pairs]
     only_first, only_second = splits.count(-1), splits.count(1)
     difference = estimate(splits)
-    if not any(splits):  # samples of what is all the same say nothing of other problems
-        most = Accuracy(0, len(splits)).interval()[1]
-        difference = Estimate(0.0, -most, most, len(splits))
+    if len(set(splits)) == 1:  # samples of what is all the same say nothing of other problems
+        total, value = len(splits), float(splits[0])
+        doubt = Accuracy(0, total).interval()[1]
+        difference = Estimate(value, max(value - doubt, -1.0), min(value + doubt, 1.0), total)
     return PairedTest(
         only_first=only_first,
         only_second=only_second,

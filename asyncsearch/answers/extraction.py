@@ -16,13 +16,21 @@ _EMPHASIS = "*`"
 _NUMBER = re.compile(_SIGN + r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|" + _SIGN + r"\.\d+")
 _TAG = "ки"
 _BOXES = (r"\boxed", r"\fbox")
+_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_OPENINGS = tuple(left for left, _ in _DELIMITERS)
+_MATHEMATICS = re.compile(r"[\d\\$]")
+_CLAUSE = re.compile(r"(?:,|\s\(|\s)\s?(?=(?:because|since|which)\b)")
+_END_OF_TEXT = re.compile(r"(?:</s>|<\|[^|<>]{0,40}\|>)\s*\Z")
+_MOST_MARKERS = 20
+"""Sentences about an answer that are looked at, from the last: what goes on like that says nothing more."""
 
 
 def extract_answer(text: str, *, marker: str | None = None) -> str | None:
     r"""The final answer that a solution states, or None if it has none.
 
     Looked for in this order: what follows the last ``marker``, if one is given, up to the end of its line or sentence;
-    what follows the last "answer is" or "Answer:"; what stands after the last "####"; the last ``\boxed{}``; a last
+    what follows the last "answer is" or "Answer:" that has a digit or mathematics behind it, displayed on lines of its
+    own too; what stands after the last "####"; the last ``\boxed{}``; whatever follows the last "answer is"; a last
     line that is all bold or all mathematics; the last number. A ``\boxed{}`` in such a line is opened, and looked for
     first where it is the marker. Dollar signs and Markdown's emphasis around the answer, a step tag and a final period
     are taken off.
@@ -38,10 +46,12 @@ def _candidates(text: str, marker: str | None) -> Iterator[str | None]:
         yield last_boxed(text)
     elif marker:
         yield _after(marker, text)
-    matches = list(_MARKER.finditer(text))
-    yield _line_of_answer(text[matches[-1].end() :]) if matches else None
+    behind = [text[found.end() :] for found in reversed([*_MARKER.finditer(text)][-_MOST_MARKERS:])]
+    lines = [_line_of_answer(rest) for rest in behind]
+    yield next((line for line, rest in zip(lines, behind, strict=True) if _has_mathematics(line, rest)), None)
     yield _after(_HASHES, text)
     yield last_boxed(text)
+    yield lines[0] if lines else None
     yield _displayed_last(text)
     yield _last_number(text)
 
@@ -51,10 +61,29 @@ def _after(marker: str, text: str) -> str | None:
 
 
 def _line_of_answer(text: str) -> str:
-    line = text.lstrip(f" :\n{_EMPHASIS}").partition("\n")[0]
-    line = _NEXT_SENTENCE.split(line, maxsplit=1)[0]
+    text = text.lstrip(f" :\n{_EMPHASIS}")
+    line = _displayed_first(text) or _NEXT_SENTENCE.split(text.partition("\n")[0], maxsplit=1)[0]
     boxed = last_boxed(line)
-    return line if boxed is None else boxed
+    if boxed is not None:
+        return boxed
+    before = _CLAUSE.split(line, maxsplit=1)[0]
+    return before if _MATHEMATICS.search(before) else line
+
+
+def _has_mathematics(line: str, rest: str) -> bool:
+    """Whether a line that was taken from the beginning of ``rest`` has a digit, or was marked as mathematics."""
+    return _MATHEMATICS.search(line) is not None or rest.lstrip(f" :\n{_EMPHASIS}").startswith(_OPENINGS)
+
+
+def _displayed_first(text: str) -> str | None:
+    """The mathematics that a text begins with, over as many lines as it has."""
+    for left, right in _DELIMITERS:
+        if text.startswith(left) and (end := _closing(text, right, len(left))) >= 0:
+            inner = text[len(left) : end]
+            # A dollar sign alone may be a currency: "$18 or $20".
+            if left != "$" or (inner and inner[-1] not in " -,(" and "\n" not in inner):
+                return inner
+    return None
 
 
 def last_boxed(text: str) -> str | None:
@@ -80,14 +109,24 @@ def _displayed_last(text: str) -> str | None:
     return None if found is None else found["bold"] or found["math"] or found["display"]
 
 
+def _closing(text: str, delimiter: str, begin: int) -> int:
+    """Where a delimiter stands that is not escaped; -1 if it does not."""
+    place = text.find(delimiter, begin)
+    while place > 0 and text[place - 1] == "\\":
+        place = text.find(delimiter, place + 1)
+    return place
+
+
 def _last_number(text: str) -> str | None:
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None
 
 
 def _clean(text: str) -> str:
-    answer = text.strip().removesuffix(_TAG).rstrip(f". \n\t{_EMPHASIS}").lstrip(f" \n\t{_EMPHASIS}")
-    for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+    answer = (
+        _END_OF_TEXT.sub("", text.strip()).removesuffix(_TAG).rstrip(f". \n\t{_EMPHASIS}").lstrip(f" \n\t{_EMPHASIS}")
+    )
+    for left, right in _DELIMITERS:
         if answer.startswith(left) and answer.endswith(right) and len(answer) > len(left) + len(right):
             answer = answer[len(left) : -len(right)].strip()
     return answer

@@ -66,7 +66,9 @@ _SCIENTIFIC = re.compile(r"(?<![\d.a-zA-Z\\])(\d+(?:\.\d+)?)[eE]([+-]?)0*(\d+)(?
 
 _DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
 _HEDGE = re.compile(
-    r"(?:approximately|about|around|roughly|exactly|simply|equals|equal to|is|\\approx(?![a-zA-Z])|=)\s*", re.I
+    r"(?:therefore|thus|approximately|about|around|roughly|exactly|simply|equals|equal to|is|=|\\approx(?![a-zA-Z]))"
+    r"\s*",
+    re.I,
 )
 _ENDS = ".;,"
 

@@ -141,6 +141,14 @@ def test_a_sweep_is_drawn(swept: Path) -> None:
     assert "** the best for 1.00e9 FLOPs" in drawn.stdout
 
 
+def test_each_run_of_a_sweep_is_exported(swept: Path) -> None:
+    exported = command("export", "runs/plan", "--out", "exported", cwd=swept)
+    assert exported.returncode == 0, exported.stderr
+    names = {file.stem for file in (swept / "exported").iterdir()}
+    assert {"again", "small-beam", "small-rebase-1", "small-sampling"} <= names
+    assert len(names) == len(begun_runs(swept / "runs" / "plan"))
+
+
 def test_there_is_no_sweep_to_go_on_with(tmp_path: Path) -> None:
     for arguments in (("sweep",), ("sweep", "--resume"), ("sweep", "--out", "nowhere", "--resume")):
         refused = command(*arguments, cwd=tmp_path)

@@ -77,7 +77,8 @@ def _targets(run: Path, runs: list[Path], form: ExportFormat, out: Path | None) 
         return [target]
     if out == _STANDARD_OUTPUT or (out.exists() and not out.is_dir()):
         raise ConfigurationError(f"{run}: holds several runs, and {out} is no directory; name one, or one of the runs")
-    return [out / f"{one.name}{form.suffix}" for one in runs]
+    # Runs of several models have the same names: those of their models are in front.
+    return [out / f"{'-'.join(one.relative_to(run).parts)}{form.suffix}" for one in runs]
 
 
 @contextmanager

@@ -43,8 +43,8 @@ def sweep_command(
     """Run models, strategies and widths on one dataset, and say what each budget buys.
 
     Of each model all runs are under way at once and share its batches. Samples are drawn once, at the greatest width:
-    the smaller numbers of them are inside. [bold]asyncsearch report[/bold] draws what came of it; a plan that has
-    got further models, strategies or widths is gone on with by --resume.
+    the smaller numbers of them are inside. [bold]asyncsearch report[/bold] draws what came of it; --resume goes
+    on with it, also when the plan has got further models, or more strategies or widths where it had several.
     """
     resumption = Resumption(retry_failed=retry_failed) if resume or retry_failed else None
     sweep, directory = _plan(plan, out, limit)

@@ -13,6 +13,7 @@ from asyncsearch.accounting import Accounts
 from asyncsearch.errors import TooManyFailures
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import ProblemResult
+from asyncsearch.results_tally import ResultsTally
 from asyncsearch.rewards import RewardFormat
 from asyncsearch.run_directory import RunDirectory, read_results
 from asyncsearch.scheduler import SchedulerStatistics
@@ -61,13 +62,9 @@ class RunTally:
 
     strategy: Strategy
     directory: RunDirectory | None
-    solved: int = 0
-    failed: int = 0
-    graded: int = 0
-    correct: int = 0
+    results: ResultsTally = field(default_factory=ResultsTally)
     accounts: Accounts = field(default_factory=Accounts)
     kept: dict[int, ProblemResult] = field(default_factory=dict)
-    seconds: float = 0.0
 
     def add(self, position: int, result: ProblemResult) -> None:
         """Count and keep the result of the problem at ``position`` in the dataset."""
@@ -79,12 +76,8 @@ class RunTally:
 
     def count(self, result: ProblemResult) -> None:
         """Count a result that is kept already."""
-        self.solved += result.error is None
-        self.failed += result.error is not None
-        self.graded += result.correct is not None
-        self.correct += bool(result.correct)
+        self.results = self.results.plus(result)
         self.accounts += result.accounts
-        self.seconds = max(self.seconds, result.run_seconds)
 
     def require_few_failures(self, most: float | None, problems: int) -> None:
         """Let a run go on only while no more than ``most`` of its problems have failed; below 1 it is a share.
@@ -92,20 +85,21 @@ class RunTally:
         Raises:
             TooManyFailures: more have.
         """
-        if most is not None and self.failed > (most * problems if most < 1 else most):
-            raise TooManyFailures(f"{self.failed} of {problems} problems failed, more than max_failures allows")
+        failed = self.results.failed
+        if most is not None and failed > (most * problems if most < 1 else most):
+            raise TooManyFailures(f"{failed} of {problems} problems failed, more than max_failures allows")
 
     def finish(self, statistics: SchedulerStatistics, grading_gave_up: int) -> Run:
         """The run as it has become."""
         return Run(
             strategy=self.strategy,
             path=None if self.directory is None else self.directory.path,
-            solved=self.solved,
-            failed=self.failed,
-            graded=self.graded,
-            correct=self.correct,
+            solved=self.results.done - self.results.failed,
+            failed=self.results.failed,
+            graded=self.results.graded,
+            correct=self.results.correct,
             accounts=self.accounts,
-            seconds=self.seconds,
+            seconds=self.results.seconds,
             grading_gave_up=grading_gave_up,
             statistics=statistics,
             kept=tuple(self.kept[position] for position in sorted(self.kept)),

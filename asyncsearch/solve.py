@@ -218,7 +218,7 @@ async def _solve_all(
                 tally.count(result)
                 if on_result is not None:
                     on_result(tally.strategy, result)
-        before = [tally.seconds for tally in tallies]
+        before = [tally.results.seconds for tally in tallies]
         jobs = [
             (position, problem, tally, earlier)
             for position, problem in enumerate(problems)  # problem by problem, so that strategies interleave

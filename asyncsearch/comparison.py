@@ -90,13 +90,15 @@ async def compare(
     options: SolveOptions,
     resumption: Resumption | None = None,
     together: bool = False,
+    in_sweep: bool = False,
     spectator: Spectator,
     ready: Callable[[], None] = lambda: None,
 ) -> list[Row]:
     """Run the entries one after the other, so that their seconds can be compared, or all ``together``.
 
-    One entry alone is written to ``directory`` itself, each of several to a directory of its own in it. ``ready`` is
-    called when the first run is about to begin or to go on, and nobody else can write to ``directory``.
+    One entry alone is written to ``directory`` itself, each of several to a directory of its own in it. A part of a
+    sweep has one for each in any case, and others beside them. ``ready`` is called when the first run is about to begin
+    or to go on, and nobody else can write to ``directory``.
 
     Returns:
         The rows of all entries, in order.
@@ -109,7 +111,8 @@ async def compare(
     rows: list[Row] = []
     ready_once = _Once(ready)
     format_name = options.format if isinstance(options.format, str) else options.format.name
-    paths = [directory if len(entries) == 1 else directory / entry.name for entry in entries]
+    is_alone = len(entries) == 1 and not in_sweep
+    paths = [directory if is_alone else directory / entry.name for entry in entries]
     watched = {id(entry.strategy): (entry.name, spectator.expect(entry.name, len(problems))) for entry in entries}
 
     def start(strategy: Strategy, run: RunDirectory) -> None:
@@ -121,7 +124,7 @@ async def compare(
     def count(strategy: Strategy, result: ProblemResult) -> None:
         watched[id(strategy)][1].count(result)
 
-    if resumption is not None:
+    if resumption is not None and not in_sweep:
         _require_same_kind(directory, entries)
     for entry, path in zip(entries, paths, strict=True):  # before the models, which take their time
         require_fit(path, search_config(entry.strategy, options), problems, resumption=resumption)
@@ -134,26 +137,27 @@ async def compare(
             format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)
             spectator.note(f"the reward model is read as {format.name!r}")
         grader = await stack.enter_async_context(options.make_grader())
-        if len(entries) > 1:
+        if not is_alone:
             stack.enter_context(_held(directory))
             if resumption is None:
                 require_free(directory)
-        for group in [entries] if together else [[entry] for entry in entries]:
+        each = [*zip(entries, paths, strict=True)]
+        for group in [each] if together else [[one] for one in each]:
             runs = await solve_dataset(
                 problems,
-                [entry.strategy for entry in group],
+                [entry.strategy for entry, _ in group],
                 policy=policy_runtime,
-                reward=reward_runtime if any(entry.strategy.scored for entry in group) else None,
-                run_dir=directory if len(group) == len(entries) else directory / group[0].name,
+                reward=reward_runtime if any(entry.strategy.scored for entry, _ in group) else None,
+                run_dir=[path for _, path in group],
                 resume=resumption or False,
                 options=options,
                 on_result=count,
                 on_start=start,
                 on_statistics=spectator.measure,
             )
-            for entry in group:
+            for entry, _ in group:
                 watched[id(entry.strategy)][1].end()
-            for entry, run in zip(group, runs, strict=True):
+            for (entry, _), run in zip(group, runs, strict=True):
                 if run.grading_gave_up:
                     spectator.note(
                         f"{run.grading_gave_up} pairs of answers took too long to compare; they count as different"

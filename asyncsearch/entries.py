@@ -25,22 +25,29 @@ class Entry:
 
 
 def entries_for(
-    strategies: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], options: SolveOptions
+    strategies: Sequence[Mapping[str, Any]],
+    shared: Mapping[str, Any],
+    options: SolveOptions,
+    *,
+    with_widths: bool = False,
 ) -> list[Entry]:
     """An entry for each of some strategies, whose name is under ``strategy``, with parameters of its own beside it.
 
     Each takes those of the ``shared`` parameters that it has. Where no strategy is named, what search is worth is
-    shown: greedy decoding, majority and weighted vote of the same samples, and REBASE.
+    shown: greedy decoding, majority and weighted vote of the same samples, and REBASE. ``with_widths`` is whether every
+    name has its strategy's width, and not only those of a strategy at several.
 
     Raises:
         ConfigurationError: a name or a parameter is wrong, nobody has a shared one, or two strategies are the same.
     """
-    return _entries_of(strategies, shared, options) if strategies else _default_entries(shared, options)
+    if not strategies:
+        return _default_entries(shared, options)
+    made = _strategies_of(strategies, shared)
+    names = run_names(made, with_widths=with_widths)
+    return [_entry(strategy, name, options) for strategy, name in zip(made, names, strict=True)]
 
 
-def _entries_of(
-    strategies: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], options: SolveOptions
-) -> list[Entry]:
+def _strategies_of(strategies: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> list[Strategy]:
     made: list[Strategy] = []
     everybodys: set[str] = set()
     for said in strategies:
@@ -57,7 +64,7 @@ def _entries_of(
     if len(strategies) > 1 and (unknown := sorted(shared.keys() - everybodys)):
         hint = suggestion(unknown[0], sorted(everybodys))
         raise ConfigurationError(f"none of these strategies has a parameter {unknown[0]!r}; {hint}")
-    return [_entry(strategy, name, options) for strategy, name in zip(made, run_names(made), strict=True)]
+    return made
 
 
 def _default_entries(parameters: Mapping[str, Any], options: SolveOptions) -> list[Entry]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncsearch.accounting import Accounts
-from asyncsearch.errors import TooManyFailures
+from asyncsearch.errors import ConfigurationError, TooManyFailures
 from asyncsearch.options import SolveOptions
 from asyncsearch.results import ProblemResult
 from asyncsearch.results_tally import ResultsTally
@@ -106,17 +106,27 @@ class RunTally:
         )
 
 
-def run_paths(strategies: Sequence[Strategy], run_dir: Path | str | None) -> list[Path | None]:
-    """Where each strategy's run is written: one alone to ``run_dir`` itself, each of several to a directory in it."""
+def run_paths(
+    strategies: Sequence[Strategy], run_dir: Path | str | Sequence[Path | str] | None
+) -> Sequence[Path | None]:
+    """Where each strategy's run is written: one alone to ``run_dir`` itself, each of several to a directory in it.
+
+    Raises:
+        ConfigurationError: it has a directory for each, and there are not as many.
+    """
     if run_dir is None:
         return [None] * len(strategies)
+    if not isinstance(run_dir, str | Path):
+        if len(run_dir) != len(strategies):
+            raise ConfigurationError(f"run_dir names {len(run_dir)} directories for {len(strategies)} strategies")
+        return [Path(one) for one in run_dir]
     if len(strategies) == 1:
         return [Path(run_dir)]
     return [Path(run_dir) / name for name in run_names(strategies)]
 
 
-def run_names(strategies: Sequence[Strategy]) -> list[str]:
-    """A directory's name for each strategy: its own, with its width where it is there at several.
+def run_names(strategies: Sequence[Strategy], *, with_widths: bool = False) -> list[str]:
+    """A directory's name for each strategy: its own, with its width where it is there at several, or always.
 
     Where that is not enough to tell them apart, it has a number.
     """
@@ -127,7 +137,7 @@ def run_names(strategies: Sequence[Strategy]) -> list[str]:
     seen: Counter[str] = Counter()
     found: list[str] = []
     for strategy, name in zip(strategies, names, strict=True):
-        wide = f"{name}-{strategy.width}" if len(widths[name]) > 1 else name
+        wide = f"{name}-{strategy.width}" if with_widths or len(widths[name]) > 1 else name
         seen[wide] += 1
         found.append(wide if seen[wide] == 1 else f"{wide}-{seen[wide]}")
     return found

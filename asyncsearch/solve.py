@@ -59,7 +59,7 @@ async def solve_dataset(
     *,
     policy: Runtime | str,
     reward: Runtime | str | None = None,
-    run_dir: Path | str | None = None,
+    run_dir: Path | str | Sequence[Path | str] | None = None,
     resume: bool | Resumption = False,
     options: SolveOptions = ...,
     on_result: OnResult | None = None,
@@ -74,7 +74,7 @@ async def solve_dataset(
     *,
     policy: Runtime | str,
     reward: Runtime | str | None = None,
-    run_dir: Path | str | None = None,
+    run_dir: Path | str | Sequence[Path | str] | None = None,
     resume: bool | Resumption = False,
     options: SolveOptions = SolveOptions(),
     on_result: OnResult | None = None,
@@ -89,7 +89,8 @@ async def solve_dataset(
         policy: a runtime that generates, or ``NAME:ADDRESS`` of one (``local:DIRECTORY``).
         reward: a runtime that scores, likewise; None if no strategy scores.
         run_dir: where to write results as they come, and a journal of what was generated and scored; with several
-            strategies each gets a directory of its own in it. None keeps the results in memory.
+            strategies each gets a directory of its own in it, or that one of a sequence of as many. None keeps the
+            results in memory.
         resume: go on with what is in ``run_dir``, if anything is; a `Resumption` says how. Finished problems are not
             solved again, and of the others nothing is generated or scored a second time.
         options: seed, vote and the like.

@@ -5,7 +5,8 @@ r"""Whether the grader takes each reference of a dataset for itself, however it 
 A dataset is whatever `asyncsearch solve` takes: ``gsm8k``, ``math500``, a file. Each different reference is put into
 the sentences that models use, found in them again, and compared with what it was. Its neighbours are answers that are
 not the same: the next reference of the dataset, one more and ten times the last number in it, the other sign, a tuple
-with two entries exchanged. What the grader gets wrong is listed.
+with two entries exchanged or as a set, a word with two letters exchanged, and of a number so many millions, its
+factorial, its last digit for ever, more than it, and an equation with it. What the grader gets wrong is listed.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ SENTENCES = (
 """What models write around their answers."""
 
 _NUMBER = re.compile(r"\d+(?!.*\d)", re.DOTALL)
+_WORD = re.compile(r"(?<=\\text\{)[a-zA-Z]{2,}(?=\})|\A[a-zA-Z]{2,}\Z")
 _PAIR = re.compile(r"\(([^(),]+),([^(),]+)\)")
 
 
@@ -78,6 +80,25 @@ def neighbours(reference: str, following: str) -> Iterator[str]:
         yield f"-{reference}"
     if (pair := _PAIR.fullmatch(reference)) is not None and pair[1].strip() != pair[2].strip():
         yield f"({pair[2]},{pair[1]})"
+        yield rf"\{{{pair[1]},{pair[2]}\}}"
+    if (word := _WORD.search(reference)) is not None:
+        letters = word[0]
+        at = next((at for at in range(len(letters) - 1) if letters[at] != letters[at + 1]), None)
+        if at is not None:
+            exchanged = letters[:at] + letters[at + 1] + letters[at] + letters[at + 2 :]
+            yield reference[: word.start()] + exchanged + reference[word.end() :]
+    if re.fullmatch(r"[1-9][\d,]*", reference):
+        yield from (
+            f"{reference} million",
+            f"> {reference}",
+            f"2x = {reference}",
+            f"{reference} squared",
+            f"{reference} {reference}",
+        )
+        if int(_plain(reference)) > 2:
+            yield f"{reference}!"
+    if re.fullmatch(r"\d*\.\d*[1-9]", reference):
+        yield rf"{reference[:-1]}\overline{{{reference[-1]}}}"
 
 
 def _plain(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from runtimes.base import BEGINNING_OF_SEQUENCE, ChatPrompt, Prefix, RequestRejected
@@ -97,8 +98,10 @@ class TextCodec:
             )
         except Exception as error:  # a template is a program that comes with the model
             raise RequestRejected(f"its chat template fails: {str(error).partition(chr(10))[0]}") from error
-        added = {token.content for token in self._tokenizer.added_tokens_decoder.values() if token.special}
-        return ChatPrompt(text=str(text), special_tokens=tuple(sorted(token for token in added if token in text)))
+        special = [token for token in self._tokenizer.added_tokens_decoder.values() if token.special]
+        text = _without_eaten_space(str(text), special)
+        found = sorted(token.content for token in special if token.content in text)
+        return ChatPrompt(text=text, special_tokens=tuple(found))
 
     def extended(self, prefix: Prefix, text: str, tokens: Sequence[int]) -> Prefix:
         """A prefix that ``text`` was written behind, which tells its tokens only where it is not encoded to just these.
@@ -121,6 +124,16 @@ class TextCodec:
         kept = tuple(tokens[:length])
         rest = text[len(decoded) :]
         return kept + self.encode_continuation(rest) if rest else kept
+
+
+def _without_eaten_space(text: str, special: Sequence[AddedToken]) -> str:
+    """A text without the white space that special tokens in it take for their own, as some models' do."""
+    for token in special:
+        spelling = re.escape(token.content)
+        before, behind = (r"\s*" if token.lstrip else ""), (r"\s*" if token.rstrip else "")
+        if before or behind:
+            text = re.sub(before + spelling + behind, token.content.replace("\\", r"\\"), text)
+    return text
 
 
 def _plain_backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:

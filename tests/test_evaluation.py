@@ -203,7 +203,7 @@ async def test_nothing_to_evaluate_is_no_error() -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     problems = [
-        {"problem": f"Tom has {n} apples and buys 3. How many?", "answer": n + 3, "level": 1 + n % 2, "type": "sums"}
+        {"problem": f"Tom has {n} apples and buys 3. How many?", "answer": n + 3, "level": 1 + n % 2, "type": "=SUM(1)"}
         for n in range(2, 8)
     ]
     (folder / "problems.jsonl").write_bytes(b"\n".join(map(orjson.dumps, problems)))
@@ -245,6 +245,9 @@ def test_what_is_printed_is_json_or_csv(runs: Path) -> None:
         assert [row["k"] for row in own if row["measure"] == "pass@k"] == ["1", "2", "4"]
         by_level = [row for row in own if (row["by"], row["vote"]) == ("level", "majority")]
         assert [(row["group"], row["problems"]) for row in by_level] == [("1", "3"), ("2", "3")]
+        subjects = {row["group"] for row in own if row["by"] == "subject"}
+        assert subjects == {"'=SUM(1)"}, "no formula of a spreadsheet"
+        assert {group["group"] for group in run["groups"]} == {"1", "2", "=SUM(1)"}
 
 
 def test_what_is_wrong_is_one_line(runs: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
 from asyncsearch import Problem, Sampling, SolveOptions, solve_dataset
@@ -124,6 +125,20 @@ async def test_a_chat_is_encoded_as_the_tokenizer_would(problem: str) -> None:
     messages = [{"role": "system", "content": "Count."}, {"role": "user", "content": f"Solve:\n\n{problem}"}]
     whole = TOKENIZER.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=False)
     assert tokens == list(whole)
+
+
+@pytest.mark.anyio
+async def test_space_that_special_tokens_take_is_theirs() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"))
+    turns = [AddedToken("<|a|>", rstrip=True, special=True), AddedToken("<|b|>", lstrip=True, special=True)]
+    tokenizer.add_special_tokens({"additional_special_tokens": turns})
+    tokenizer.chat_template = "<|a|>\n{{ messages[-1]['content'] }} \n<|b|>\n"
+    found = await resolved(CHAT, tokenizer)
+    assert found.prompt == "<|a|>Solve:\n\n{problem}<|b|>\n"
+    codec = TextCodec(tokenizer)
+    segments = [*found.opening_for("1 + 1").segments()][::-1]
+    whole = tokenizer.encode("<|a|>\nSolve:\n\n1 + 1 \n<|b|>\n", add_special_tokens=False)
+    assert [token for segment in segments for token in codec.encode_segment(segment)] == whole
 
 
 @pytest.mark.anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import statistics
 from collections import Counter
 from dataclasses import replace
@@ -19,12 +20,13 @@ from asyncsearch import Candidate, ProblemResult, Sampling, SolveOptions, load_p
 from asyncsearch.answers.countdown_grader import CountdownGrader
 from asyncsearch.answers.math_grader import MathGrader
 from asyncsearch.datasets.arithmetic import bundled_model
-from asyncsearch.evaluation import Method, evaluate
+from asyncsearch.evaluation import Estimate, Method, evaluate
 from asyncsearch.report.plots import draw, saturation_plot, scaling_plot
 from asyncsearch.report.scaling import read_scaling
 from asyncsearch.report.scaling_table import scaling_record
 from asyncsearch.run_directory import read_results
 from asyncsearch.scaling import (
+    ScalingPoint,
     VotingCurve,
     compute_optimal,
     fit_saturation,
@@ -219,7 +221,7 @@ async def test_samples_have_the_smaller_numbers_of_them_inside(run: Path) -> Non
 
 @pytest.mark.anyio
 async def test_what_is_drawn_is_the_same_whenever_it_is_drawn(run: Path) -> None:
-    scaling = await read_scaling([run])
+    (scaling,) = await read_scaling([run])
     assert scaling.has_curve
     assert scaling.has_fit
     first, second = ([*scaling.draw(budget=1e9)] for _ in range(2))
@@ -231,6 +233,51 @@ async def test_what_is_drawn_is_the_same_whenever_it_is_drawn(run: Path) -> None
     record = orjson.loads(orjson.dumps(scaling_record(scaling.points, scaling.curves, budget=1e9)))
     assert record["optimal"] in record["points"]
     assert statistics.mean(record["saturation"][0]["accuracy"]) > 0
+
+
+@pytest.mark.anyio
+async def test_runs_are_told_apart_by_what_they_differ_in(run: Path, tmp_path: Path) -> None:
+    hotter, other, wider = (tmp_path / name for name in ("hotter", "other", "wider"))
+    for path, changes in (
+        (hotter, {"parameters": {"temperature": 0.7}}),
+        (other, {"problems_digest": "of others"}),
+        (wider, {"parameters": {"width": 8}, "policy": "elsewhere/policy"}),
+    ):
+        shutil.copytree(run, path)
+        config = orjson.loads((path / "config.json").read_bytes())
+        config["parameters"] |= changes.pop("parameters", {})
+        (path / "config.json").write_bytes(orjson.dumps(config | changes))
+    same, different = await read_scaling([run, hotter, other, wider], fits=False)
+    assert (same.runs, different.runs) == ((run, hotter, wider), (other,)), "a frontier is one of the same problems"
+    assert {point.series for point in same.points if point.method == MAJORITY} == {
+        "arithmetic/policy: sampling (temperature=1.0), majority",
+        "arithmetic/policy: sampling (temperature=0.7), majority",
+        "elsewhere/policy: sampling, majority",
+    }
+    assert {point.variant for point in different.points} == {""}
+
+
+def test_an_error_of_nothing_is_drawn_too() -> None:
+    made = [
+        ScalingPoint(
+            model="m",
+            strategy="sampling",
+            method=MAJORITY,
+            width=width,
+            error=Estimate(error, max(error - 0.1, 0.0), error + 0.1, 20),
+            policy_flops=1e9 * width,
+            flops=1e9 * width,
+        )
+        for width, error in ((1, 0.4), (2, 0.2), (4, 0.0))
+    ]
+    figure = scaling_plot(made, budget=4e9)
+    for axes in figure.axes:
+        (curve, *_), (bottom, top) = axes.get_lines(), axes.get_ylim()
+        heights = [float(height) for height in curve.get_ydata()]
+        assert heights == [0.4, 0.2, bottom]
+        assert 0 < bottom < 0.2
+        assert top > 0.4
+        assert axes.yaxis.get_major_formatter()(bottom, 0) == "0 %"
 
 
 def test_figures_of_nothing_are_empty() -> None:

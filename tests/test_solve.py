@@ -128,6 +128,11 @@ def test_strategies_share_one_call_and_its_batches(tmp_path: Path) -> None:
     )
     assert runtime.mixed
     assert [one.path for one in runs] == [tmp_path / "sampling", tmp_path / "rebase"]
+    both, paths = [Sampling(width=4), Rebase(width=4)], [tmp_path / "one", tmp_path / "other" / "rebase"]
+    named = run_virtual(lambda: solve_dataset(problems(2), both, policy=runtime, reward=runtime, run_dir=paths))
+    assert [one.path for one in named] == paths
+    with pytest.raises(ConfigurationError, match="run_dir names 1 directories for 2 strategies"):
+        run_virtual(lambda: solve_dataset(problems(2), both, policy=runtime, reward=runtime, run_dir=paths[:1]))
     for together, strategy in zip(runs, (Sampling(width=4), Rebase(width=4)), strict=True):
         alone = run(problems(10), strategy)
         assert [result.candidates for result in together.results()] == [result.candidates for result in alone.results()]

@@ -10,7 +10,8 @@ import yaml
 from command_line import command
 
 from asyncsearch.errors import ConfigurationError
-from asyncsearch.sweep import begun_runs, load_sweep, model_of, save_sweep, unbegun_runs
+from asyncsearch.run_directory import unbegun_runs
+from asyncsearch.sweep import begun_runs, load_sweep, model_of, save_sweep
 
 PLAN = """
 dataset: arithmetic
@@ -37,16 +38,16 @@ def plan_of(folder: Path, text: str = PLAN) -> Path:
 def test_a_plan_is_strategies_at_widths_for_each_model(tmp_path: Path) -> None:
     small, again = load_sweep(plan_of(tmp_path)).runs()
     assert [(entry.name, entry.strategy.width) for entry in small.entries] == [
-        ("sampling", 4),  # the others are inside
+        ("sampling-4", 4),  # the others are inside
         ("rebase-1", 1),
         ("rebase-2", 2),
         ("rebase-4", 4),
-        ("beam", 2),
-        ("dvts", 4),
+        ("beam-2", 2),
+        ("dvts-4", 4),
     ]
     assert {entry.strategy.temperature for entry in small.entries} == {0.9}
     assert (small.options.seed, again.options.seed) == (0, 3)
-    assert [entry.name for entry in again.entries] == ["sampling"]
+    assert [entry.name for entry in again.entries] == ["sampling-4"]
 
 
 def test_a_plan_that_is_written_is_the_same(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_plan_may_say_nearly_nothing(tmp_path: Path) -> None:
     (model,) = load_sweep(plan_of(tmp_path, "dataset: arithmetic")).runs()
     assert model.name == "model"
     names = [entry.name for entry in model.entries]
-    assert names == ["sampling", "rebase-1", "rebase-2", "rebase-4", "rebase-8", "rebase-16"]
+    assert names == ["sampling-16", "rebase-1", "rebase-2", "rebase-4", "rebase-8", "rebase-16"]
 
 
 @pytest.mark.parametrize(
@@ -103,8 +104,9 @@ def test_the_runs_of_a_sweep(swept: Path) -> None:
     runs = begun_runs(swept / "runs" / "plan")
     names = [str(run.relative_to(swept / "runs" / "plan")) for run in runs]
     assert names == [
-        "again", "small/beam", "small/dvts", "small/rebase-1", "small/rebase-2", "small/rebase-4", "small/sampling"
-    ]  # fmt: skip
+        *("again/sampling-4", "small/beam-2", "small/dvts-4", "small/rebase-1", "small/rebase-2", "small/rebase-4"),
+        "small/sampling-4",
+    ]
     assert [model_of(run) for run in runs] == ["again", *["small"] * 6]
     assert unbegun_runs(swept / "runs" / "plan") == []
     evaluated = orjson.loads(command("evaluate", "runs/plan", "--json", cwd=swept).stdout)
@@ -118,11 +120,12 @@ def test_a_sweep_is_gone_on_with_and_may_have_grown(swept: Path) -> None:
     again = command("sweep", "--out", "runs/plan", "--resume", cwd=swept)
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("3 of 3 results are there already") == 7
-    more = PLAN.replace("widths: [4, 1, 2]", "widths: [4, 1, 2, 3]")
+    more = PLAN.replace("widths: [4, 1, 2]", "widths: [4, 1, 2, 3]").replace("[sampling]}", "[sampling, rebase]}")
     (swept / "grown.yaml").write_text(more)
     grown = command("sweep", "grown.yaml", "--out", "runs/plan", "--resume", cwd=swept)
     assert grown.returncode == 0, grown.stderr
     assert (swept / "runs" / "plan" / "small" / "rebase-3").is_dir()
+    assert (swept / "runs" / "plan" / "again" / "rebase-3").is_dir(), "where there was one strategy"
     (swept / "other.yaml").write_text(more.replace("temperature: 0.9", "temperature: 0.8"))
     other = command("sweep", "other.yaml", "--out", "runs/plan", "--resume", cwd=swept)
     assert other.returncode == 2
@@ -145,7 +148,7 @@ def test_each_run_of_a_sweep_is_exported(swept: Path) -> None:
     exported = command("export", "runs/plan", "--out", "exported", cwd=swept)
     assert exported.returncode == 0, exported.stderr
     names = {file.stem for file in (swept / "exported").iterdir()}
-    assert {"again", "small-beam", "small-rebase-1", "small-sampling"} <= names
+    assert {"again-sampling-4", "small-beam-2", "small-rebase-1", "small-sampling-4"} <= names
     assert len(names) == len(begun_runs(swept / "runs" / "plan"))
 
 

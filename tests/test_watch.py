@@ -51,7 +51,7 @@ from asyncsearch.journal.records import (
     retried_row,
     scored_row,
 )
-from asyncsearch.run_directory import Holder, RunFollower, holder_of, locked
+from asyncsearch.run_directory import Holder, RunFollower, holder_of, locked, plan_runs
 from asyncsearch.run_directory.following import ResultsFollower
 from asyncsearch.run_directory.lock import LOCK_FILE
 from asyncsearch.scheduler import Cost
@@ -554,6 +554,7 @@ def test_a_comparison_is_watched_from_before_it_begins_until_nobody_writes_it(tm
         assert not watch.is_over
         both.mkdir()
         (both / "command.yaml").write_text("strategies:\n- strategy: sampling\n- strategy: rebase\nwidth: 4\n")
+        plan_runs(both, ["sampling", "rebase"])
         with locked(both):
             look(watch, 1.0)
             assert not watch.is_over
@@ -587,14 +588,16 @@ def test_a_comparison_is_watched_from_before_it_begins_until_nobody_writes_it(tm
 def test_a_sweep_is_watched_from_one_model_to_the_next(tmp_path: Path) -> None:
     models = "models: {small: {policy: p, reward: r}, large: {policy: q, reward: r, strategies: [rebase]}}\n"
     (tmp_path / "sweep.yaml").write_text(f"dataset: arithmetic\nwidths: [4]\nstrategies: [sampling, rebase]\n{models}")
+    plan_runs(tmp_path, ["small/sampling-4", "small/rebase-4", "large/rebase-4"])
     with Watch([tmp_path]) as watch:
         with locked(tmp_path):
             look(watch, 0.0)
             assert screen(watch)[0].startswith("waiting for ")
-            for name in ("sampling", "rebase"):
+            for name in ("sampling-4", "rebase-4"):
                 solve(tmp_path / "small" / name)
             look(watch, 1.0)
-            assert [line.split()[0] for line in screen(watch)[:3]] == ["small/rebase", "small/sampling", "large"]
+            names = [line.split()[0] for line in screen(watch)[:3]]
+            assert names == ["small/rebase-4", "small/sampling-4", "large/rebase-4"]
             assert screen(watch)[2].endswith("not begun")
             assert not watch.is_over, "the next model is being loaded"
         look(watch, 2.0)

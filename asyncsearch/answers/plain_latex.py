@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["plain_latex"]
+__all__ = ["is_text", "plain_latex"]
 
 _CHARACTERS = str.maketrans(
     {
@@ -31,6 +31,7 @@ _CHARACTERS = str.maketrans(
         "∈": r"\in ",
         "±": r"\pm ",
         "θ": r"\theta ",
+        "∅": r"\emptyset ",
         "‘": "'",
         "’": "'",
         "\N{NO-BREAK SPACE}": " ",
@@ -51,10 +52,15 @@ _SPACES = re.compile(
 _THIN_SPACE = re.compile(r"(?<!\\)\\,")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*")
 _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_FRACTION_OF_DIGITS = re.compile(r"\\frac\s*(\d|\{[^{}]*\})\s*(\d|\{[^{}]*\})")
+_EMPTY_SET = re.compile(r"\\varnothing(?![a-zA-Z])|\\\{\s*\\\}")
+_INFINITY = re.compile(r"(?<![\\a-zA-Z])infinity(?![a-zA-Z])", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<=\d)\s*(?:\^\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?(?![a-zA-Z])")
 _BINOMIAL = re.compile(r"\\[dt]binom(?![a-zA-Z])")
 _TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|normal)?|mathrm|mathbf|mathit|mathsf|operatorname|mbox|hbox|bf|rm)\s*\{([^{}]*)\}"
 )
+_TEXT_ALONE = re.compile(r"[$\s]*\\(?:text(?:bf|it|rm|sf|normal)?|mbox|hbox)\s*\{\s*[a-zA-Z]{2,}\s*\}[$\s.]*")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(.*)\}", re.DOTALL)
 
 _GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,?\s*\\[!,;: ]\s*|,\s*\\!\s*)(?=\d{3}(?!\d))")
@@ -62,6 +68,7 @@ _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_MIXED = re.compile(r"(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)")
 
+_DOTS = re.compile(r"(?<=\d)\s*(?:\.\.\.|…)")
 _SCIENTIFIC = re.compile(r"(?<![\d.a-zA-Z\\])(\d+(?:\.\d+)?)[eE]([+-]?)0*(\d+)(?![\w.])")
 
 _DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
@@ -73,6 +80,11 @@ _HEDGE = re.compile(
 _ENDS = ".;,"
 
 
+def is_text(answer: str) -> bool:
+    r"""Whether an answer says itself that it is a word: ``\text{SAS}``."""
+    return _TEXT_ALONE.fullmatch(answer) is not None
+
+
 def plain_latex(text: str) -> str:
     """An answer in the one spelling."""
     text = _ascii(text)
@@ -80,10 +92,12 @@ def plain_latex(text: str) -> str:
     text = _SPACES.sub(" ", _THIN_SPACE.sub(" ", text))
     text = _SIZES.sub("", text)
     text = _BINOMIAL.sub(r"\\binom", _FRACTION.sub(r"\\frac", text))
+    text = _EMPTY_SET.sub(r"\\emptyset", _INFINITY.sub(r"\\infty", text))
     before = None
     while before != text:
         before = text
         text = _bare(_TEXT.sub(r" \1 ", text))
+    text = _ORDINAL.sub("", _FRACTION_OF_DIGITS.sub(_fraction_in_braces, text))
     if _SPACED_GROUPS.fullmatch(text):
         text = text.replace(" ", "")
     if (mixed := _SPACED_MIXED.fullmatch(text)) is not None:
@@ -91,8 +105,13 @@ def plain_latex(text: str) -> str:
     return re.sub(r"\s+", " ", _without_separators(text)).strip()
 
 
+def _fraction_in_braces(found: re.Match[str]) -> str:
+    return "\\frac{{{}}}{{{}}}".format(*(part.strip("{}") for part in found.groups()))
+
+
 def _ascii(text: str) -> str:
     text = _DASH.sub("-", "".join(map(_fraction, text)).translate(_CHARACTERS))
+    text = _DOTS.sub(r"\\ldots ", text)
     text = _SUPERSCRIPT.sub(lambda found: f"^{{{''.join(map(_SUPERSCRIPTS.__getitem__, found[0]))}}}", text)
     text = _PROGRAM_ROOT.sub(r"\\sqrt{\1}", _ROOT.sub(lambda found: f"\\sqrt{{{found[1].strip('{}()')}}}", text))
     text = _SCIENTIFIC.sub(lambda found: f"{found[1]}\\times 10^{{{found[2].replace('+', '')}{found[3]}}}", text)

@@ -1,13 +1,17 @@
 r"""Numbers with units: what stands behind a value, and whether two units are the same.
 
 References in GSM8K and MATH leave units away as often as not, so one that only one answer has does not count.
+Words that change a value are no units: "5 million" is not 5.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from types import MappingProxyType
+
+from asyncsearch.answers.number_words import FRACTION_WORDS, SCALES
 
 __all__ = ["Quantity", "quantity"]
 
@@ -18,7 +22,10 @@ _NAMES = MappingProxyType(
         "pound sterling": "gbp",
         "cent": "cent cents",
         "percent": "percent",
+        "dozen": "dozen dozens",
         "degree": "degree degrees",
+        "degree celsius": "celsius centigrade",
+        "degree fahrenheit": "fahrenheit",
         "millimetre": "mm millimeter millimeters millimetre millimetres",
         "centimetre": "cm centimeter centimeters centimetre centimetres",
         "metre": "m meter meters metre metres",
@@ -41,16 +48,30 @@ _NAMES = MappingProxyType(
         "litre": "l liter liters litre litres",
         "millilitre": "ml milliliter milliliters millilitre millilitres",
         "gallon": "gal gallon gallons",
+        "mile per hour": "mph",
+        "kilometre per hour": "kph kmh",
     }
 )
 _KNOWN = MappingProxyType({spelling: name for name, spellings in _NAMES.items() for spelling in spellings.split()})
-_WORDS_OF_MATHEMATICS = frozenset(
-    ("and", "or", "pi", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "frac", "mod")
+_POWERS = MappingProxyType({"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"})
+_FACTORS = MappingProxyType(
+    {word: Fraction(scale) for word, scale in SCALES.items()}
+    | {word: Fraction(1, parts) for word, parts in FRACTION_WORDS.items()}
 )
+_MEANINGS = MappingProxyType({"percent": Fraction(1, 100), "dozen": Fraction(12)})
+_WORDS_OF_MATHEMATICS = frozenset(
+    (
+        *("and", "or", "pi", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "frac", "mod"),
+        *("plus", "minus", "over", "divided", "factorial", "choose", "modulo", "point"),
+    )
+)
+_ARTICLES = frozenset(("a", "an"))
 _SIGNS = MappingProxyType({"$": "dollar", "€": "euro", "£": "pound sterling"})
 
 _PERCENT = re.compile(r"(.*[^\\\s])\s*(?:\\?%|percent)", re.DOTALL)
-_DEGREES = re.compile(r"(.*[^\\\s{])\s*(?:\^\s*\{?\s*\\circ\s*\}?)\s*[CF]?", re.DOTALL)
+_DEGREES = re.compile(r"(.*[^\\\s{])\s*(?:\^\s*\{?\s*\\circ\s*\}?)\s*([CF]?)", re.DOTALL)
+_SCALES_OF_DEGREES = MappingProxyType({"": "degree", "C": "degree celsius", "F": "degree fahrenheit"})
+_HALF_OF_THE_DAY = re.compile(r"(.*\d)\s*([ap])\.?\s*m\.?", re.DOTALL | re.IGNORECASE)
 _CURRENCY = re.compile(r"([-+]?)\s*(?:\\?(\$)|([€£])|USD|US\$)\s*(?=[-+.\d\\(])")
 _CURRENCY_BEHIND = re.compile(r"(.*\S)\s*([€£$])")
 _LAST_WORD = re.compile(r"(\(?)([a-zA-Z]+)\.?(?:\s*\^\s*\{?\s*([-\d]+)\s*\}?)?(\)?)\Z")
@@ -59,55 +80,87 @@ _VALUE_ENDS = re.compile(r"(?:[\d.)}\]!|]|\\pi)\s*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A value and its unit: a name, None if it has none or one that is not known here, and its power if that is said.
+    """A value that is to be multiplied by a factor, and its unit: a name and a power.
 
-    What is not said may be anything.
+    The unit is None where there is none, or none that is known here; the power where it is not said.
     """
 
     value: str
+    factor: Fraction = Fraction(1)
     unit: str | None = None
     power: str | None = None
 
+    @property
+    def meaning(self) -> Fraction:
+        """How much one of the unit is: a hundredth for a percent, twelve for a dozen."""
+        return _MEANINGS.get(self.unit or "", Fraction(1))
+
     def is_of_another_kind(self, other: Quantity) -> bool:
-        """Whether both have a unit, and not the same."""
-        units, powers = {self.unit, other.unit} - {None}, {self.power, other.power} - {None}
-        return len(units) > 1 or len(powers) > 1
+        """Whether both have a unit, and not the same. One may say less of it: degrees of those of Celsius."""
+        units = sorted(f"{unit} " for unit in (self.unit, other.unit) if unit is not None)
+        powers = {self.power, other.power} - {None}
+        return len(powers) > 1 or (len(units) == 2 and not units[1].startswith(units[0]))
 
 
 def quantity(text: str) -> Quantity:
     """The value of an answer in `plain_latex`, without its unit."""
     if (percent := _PERCENT.fullmatch(text)) is not None:
-        return Quantity(percent[1], "percent")
+        return Quantity(percent[1], unit="percent")
     if (degrees := _DEGREES.fullmatch(text)) is not None:
-        return Quantity(degrees[1], "degree")
+        return Quantity(degrees[1], unit=_SCALES_OF_DEGREES[degrees[2]])
+    if (half := _HALF_OF_THE_DAY.fullmatch(text)) is not None:
+        return Quantity(half[1], unit=f"{half[2].lower()}m")
     currency: str | None = None
     if (sign := _CURRENCY.match(text)) is not None:
         currency = _SIGNS.get(sign[2] or sign[3], "dollar")
         text = sign[1] + text[sign.end() :]
     elif (behind := _CURRENCY_BEHIND.fullmatch(text)) is not None:
-        return Quantity(behind[1], _SIGNS[behind[2]])
+        return Quantity(behind[1], unit=_SIGNS[behind[2]])
     found = _split_words(text)
     return found if currency is None else replace(found, unit=currency)
 
 
 def _split_words(text: str) -> Quantity:
-    """A value and the unit that the words behind it name, if words stand behind a value and nothing else does."""
+    """A value and what the words behind it say, if words stand behind a value and nothing else does."""
     rest = text
-    names: list[str] = []
+    words: list[str] = []
+    """From the last to the first, with a "per" before each that is one of a rate."""
     power: str | None = None
-    while (word := _LAST_WORD.search(rest)) is not None:
-        opens, spelling, exponent, closes = word.groups()
-        before = rest[: word.start()]
-        is_known = spelling.lower() in _KNOWN
-        if spelling.lower() in _WORDS_OF_MATHEMATICS or before.endswith("\\") or bool(opens) != bool(closes):
+    while (found := _LAST_WORD.search(rest)) is not None:
+        opens, spelling, exponent, closes = found.groups()
+        before, word = rest[: found.start()], spelling.lower()
+        is_known = word in _KNOWN or word in _POWERS
+        if word in _WORDS_OF_MATHEMATICS or before.endswith("\\") or bool(opens) != bool(closes):
             break
         if not is_known and before[-1:].isalnum():
             break
-        if len(spelling) == 1 and not (is_known and spelling.islower() and before[-1:] in (" ", "/")):
+        is_letter = len(word) == 1 and not (is_known and spelling.islower() and before[-1:] in (" ", "/"))
+        if is_letter and not (words and word in _ARTICLES):
             break
-        names += [_KNOWN[spelling.lower()]] if is_known else []
+        words.append(word)
         power = exponent or power
-        rest = before.rstrip().removesuffix("/").removesuffix("-").rstrip()
+        rest = before.rstrip()
+        if rest.endswith("/"):
+            words.append("per")
+            rest = rest.removesuffix("/").rstrip()
+        rest = rest.removesuffix("-").rstrip()
         if _VALUE_ENDS.search(rest):
-            return Quantity(rest, names[-1] if names else None, power)
+            return _described(rest, words[::-1], power) or Quantity(text)
     return Quantity(text)
+
+
+def _described(value: str, words: list[str], power: str | None) -> Quantity | None:
+    """What words behind a value say of it, None if they do something to it that is not known here."""
+    factor = Fraction(1)
+    while words and words[0] in _FACTORS:
+        factor *= _FACTORS[words.pop(0)]
+    names: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        if word in ("squared", "cubed") and before not in _KNOWN:
+            return None
+        power = power or _POWERS.get(word)
+        if word in _KNOWN and (not names or before == "per"):
+            names.append(_KNOWN[word])
+    if "degree" in names[:1]:
+        names = [next((_KNOWN[word] for word in words if _KNOWN.get(word, "").startswith("degree ")), "degree")]
+    return Quantity(value, factor, " per ".join(names) or None, power)

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from asyncsearch.cli.console import EXIT_SOME_FAILED, out, say_error
-from asyncsearch.cli.runs import runs_in, unbegun_in
+from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import StorageError
 from asyncsearch.journal import verify_journal
 from asyncsearch.run_directory import (
@@ -18,6 +18,7 @@ from asyncsearch.run_directory import (
     has_torn_line,
     read_config,
     read_results,
+    unbegun_runs,
     verify_config,
 )
 
@@ -46,7 +47,7 @@ def check_command(
             continue
         for run in inner:
             sound &= _check(run, cut=cut)
-        for run in unbegun_in(path):
+        for run in unbegun_runs(path):
             out.print(Text(f"{run}: not begun"), soft_wrap=True)
     if not sound:
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from asyncsearch.answers.voting import VOTES
 from asyncsearch.cli.console import out
-from asyncsearch.cli.runs import runs_in, unbegun_in
+from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.evaluation import GROUPINGS, EvaluatedRun, evaluate_run
 from asyncsearch.plugins import suggestion
@@ -25,6 +25,7 @@ from asyncsearch.report.evaluation_records import COLUMNS, evaluation_record, ev
 from asyncsearch.report.evaluation_table import groups_table, methods_table, paired_table, passes_table
 from asyncsearch.report.table import accounts_table
 from asyncsearch.rewards import AGGREGATIONS
+from asyncsearch.run_directory import unbegun_runs
 
 __all__ = ["evaluate_command"]
 
@@ -67,7 +68,7 @@ def evaluate_command(
         writer.writerows(row for run in found for row in evaluation_rows(run))
     else:
         _print_tables(found)
-        for unbegun in (unbegun for path in runs for unbegun in unbegun_in(path)):
+        for unbegun in (unbegun for path in runs for unbegun in unbegun_runs(path)):
             out.print(Text(f"{unbegun}: not begun"))
 
 

@@ -28,7 +28,7 @@ from asyncsearch.format import FORMATS
 from asyncsearch.options import SolveOptions
 from asyncsearch.report.table import comparison_table
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
-from asyncsearch.run_directory import COMMAND_FILE, CONFIG_FILE, Resumption, require_free
+from asyncsearch.run_directory import COMMAND_FILE, CONFIG_FILE, Resumption, plan_runs, require_free
 
 __all__ = ["solve_command"]
 
@@ -212,6 +212,12 @@ def solve_command(
     policy, reward = _models(chosen, scored=scored)
     if resumption is None:
         require_free(directory)  # before the models are loaded, and before anything is solved
+
+    def remember() -> None:
+        remember_command(directory, chosen)
+        if len(entries) > 1:
+            plan_runs(directory, [entry.name for entry in entries])
+
     done = search(
         lambda progress, ready: compare(
             problems,
@@ -227,7 +233,7 @@ def solve_command(
         ),
         searches=len(problems) * len(entries),
         directory=directory,
-        remember=lambda: remember_command(directory, chosen),
+        remember=remember,
     )
     ungraded = sum(problem.answer is None for problem in problems)
     without = f", {ungraded} of them without an answer to grade by" if ungraded else ""

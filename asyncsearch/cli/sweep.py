@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,10 @@ from asyncsearch.cli.console import out as console
 from asyncsearch.cli.searching import search
 from asyncsearch.datasets.loading import load_problems
 from asyncsearch.errors import ConfigurationError
+from asyncsearch.report.scaling import read_scaling
 from asyncsearch.report.scaling_table import scaling_table
-from asyncsearch.run_directory import Resumption, require_free, unwritable
-from asyncsearch.scaling import ScalingPoint, scaling_points
-from asyncsearch.sweep import SWEEP_FILE, Sweep, begun_runs, load_sweep, model_of, run_sweep, save_sweep
+from asyncsearch.run_directory import Resumption, plan_runs, require_free, unwritable
+from asyncsearch.sweep import SWEEP_FILE, Sweep, begun_runs, load_sweep, run_sweep, save_sweep
 
 __all__ = ["sweep_command"]
 
@@ -44,7 +43,7 @@ def sweep_command(
 
     Of each model all runs are under way at once and share its batches. Samples are drawn once, at the greatest width:
     the smaller numbers of them are inside. [bold]asyncsearch report[/bold] draws what came of it; --resume goes
-    on with it, also when the plan has got further models, or more strategies or widths where it had several.
+    on with it, also when the plan has got further models, strategies or widths.
     """
     resumption = Resumption(retry_failed=retry_failed) if resume or retry_failed else None
     sweep, directory = _plan(plan, out, limit)
@@ -58,6 +57,7 @@ def sweep_command(
             save_sweep(directory / SWEEP_FILE, sweep)
         except OSError as error:
             raise unwritable(directory, error) from error
+        plan_runs(directory, [f"{model.name}/{entry.name}" for model in models for entry in model.entries])
 
     done = search(
         lambda progress, ready: run_sweep(
@@ -67,9 +67,9 @@ def sweep_command(
         directory=directory,
         remember=remember,
     )
-    points = asyncio.run(_points(begun_runs(directory)))
-    if points:
-        console.print(scaling_table(points))
+    for scaling in asyncio.run(read_scaling(begun_runs(directory), fits=False)):
+        if scaling.points:
+            console.print(scaling_table(scaling.points))
     console.print(Text(f"results in {directory}: asyncsearch report {directory} --out DIR draws them"), soft_wrap=True)
     done.conclude()
 
@@ -85,7 +85,3 @@ def _plan(plan: Path | None, out: Path | None, limit: int | None) -> tuple[Sweep
     if limit is not None:
         sweep = replace(sweep, common=replace(sweep.common, limit=limit))
     return sweep, out if out is not None else Path("runs") / plan.stem
-
-
-async def _points(runs: Sequence[Path]) -> list[ScalingPoint]:
-    return [point for run in runs for point in await scaling_points(run, model=model_of(run))]

@@ -21,11 +21,11 @@ from rich.text import Text
 
 from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, out
 from asyncsearch.cli.interrupts import run_until_interrupted
-from asyncsearch.cli.runs import runs_in, unbegun_in
+from asyncsearch.cli.runs import runs_in
 from asyncsearch.errors import ConfigurationError, RunDirectoryError
 from asyncsearch.report.harmless import harmless
 from asyncsearch.report.watched import WatchedRun, watched_area
-from asyncsearch.run_directory import COMMAND_FILE, holder_of
+from asyncsearch.run_directory import COMMAND_FILE, holder_of, unbegun_runs
 from asyncsearch.sweep import SWEEP_FILE
 
 __all__ = ["Watch", "watch_command"]
@@ -117,7 +117,7 @@ class Watch:
         """How far they are, for a terminal, at a time in seconds since 1970."""
         if not self.runs:
             return Text(f"waiting for {harmless(', '.join(map(str, self._found)))}")
-        unbegun = [self._name(run) for path in self._found for run in unbegun_in(path)]
+        unbegun = [self._name(run) for path in self._found for run in unbegun_runs(path)]
         return watched_area(list(self.runs.values()), unbegun, wall_clock)
 
     def conclusions(self) -> Iterator[str]:
@@ -126,7 +126,7 @@ class Watch:
             if self._is_complete(path):
                 yield f"{path}: complete"
             elif not self._is_alive(path):
-                parts = [run for run in self._found[path] if not self.runs[run].is_complete] + unbegun_in(path)
+                parts = [run for run in self._found[path] if not self.runs[run].is_complete] + unbegun_runs(path)
                 for way_on in dict.fromkeys(map(_way_on, parts)):
                     yield f"{path}: nobody writes it any more, and it is not complete; {way_on}"
 
@@ -147,7 +147,7 @@ class Watch:
 
     def _is_complete(self, path: Path) -> bool:
         runs = self._found[path]
-        return bool(runs) and all(self.runs[run].is_complete for run in runs) and not unbegun_in(path)
+        return bool(runs) and all(self.runs[run].is_complete for run in runs) and not unbegun_runs(path)
 
     def _is_alive(self, path: Path) -> bool:
         """Whether anybody writes a run there, is about to write another, or is waited for."""

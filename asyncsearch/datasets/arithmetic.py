@@ -316,5 +316,5 @@ def bundled_problems_file() -> Path:
 
 
 def bundled_model(name: str) -> Path:
-    """The directory of a model that was trained for these problems: "policy" or "reward"."""
+    """The directory of a model that was trained for these problems: "policy", "policy-large" or "reward"."""
     return Path(str(resources.files("asyncsearch") / "bundled" / "arithmetic" / name))

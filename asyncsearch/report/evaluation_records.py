@@ -93,7 +93,10 @@ def paired_records(runs: Sequence[EvaluatedRun]) -> Iterator[dict[str, Any]]:
 
 
 def evaluation_rows(run: EvaluatedRun) -> Iterator[dict[str, Any]]:
-    """A row for each estimate, with `COLUMNS`; what a row has no use for is left out."""
+    """A row for each estimate, with `COLUMNS`; what a row has no use for is left out.
+
+    Before a text that a spreadsheet would take for a formula there is an apostrophe.
+    """
     found = run.evaluation
     head = {"run": str(run.path), "strategy": run.strategy, "width": run.width}
     groups = [(by, group, judged) for by in GROUPINGS for group, judged in found.groups(by).items()]
@@ -115,4 +118,8 @@ def _estimate(name: str, estimate: Estimate) -> dict[str, Any]:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     low, high = row.pop("interval")
-    return {**row, "low": low, "high": high}
+    return {name: _inert(value) for name, value in {**row, "low": low, "high": high}.items()}
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -53,6 +53,7 @@ def _draw_panel(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415
 
     known = [(point, flops) for point, flops in points if flops]
+    lowest = _lowest(known)
     for number, name in enumerate(names):
         curve = sorted(((flops, point) for point, flops in known if point.series == name), key=lambda each: each[0])
         if not curve:
@@ -61,10 +62,8 @@ def _draw_panel(
         errors = [point.error for _, point in curve]
         colour = _COLOURS[number % len(_COLOURS)]
         marker = _MARKERS[number % len(_MARKERS)]
-        axes.plot(
-            flops, [error.value for error in errors], color=colour, marker=marker, markersize=4, lw=1.2, label=name
-        )
-        low, high = [error.low for error in errors], [error.high for error in errors]
+        values, low, high = ([max(getattr(error, end), lowest) for error in errors] for end in ("value", "low", "high"))
+        axes.plot(flops, values, color=colour, marker=marker, markersize=4, lw=1.2, label=name, clip_on=False)
         if len(curve) == 1:
             axes.vlines(flops, low, high, color=colour, alpha=0.4, lw=1.0)
         else:
@@ -73,7 +72,7 @@ def _draw_panel(
     if frontier:
         axes.step(
             [flops for _, flops in frontier],
-            [point.error.value for point, _ in frontier],
+            [max(point.error.value, lowest) for point, _ in frontier],
             where="post",
             color="#777777",
             lw=1.0,
@@ -87,11 +86,12 @@ def _draw_panel(
             best, flops_of_best = within[-1]
             axes.plot(
                 [flops_of_best or 0.0],
-                [best.error.value],
+                [max(best.error.value, lowest)],
                 "*",
                 color="#000000",
                 markersize=13,
                 label="best within the budget",
+                clip_on=False,
             )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -99,21 +99,27 @@ def _draw_panel(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda flops, _: operations(flops, digits=0)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(labelsize=8)
-    _mark_percents(axes, [point.error.value for point, _ in known])
+    _mark_percents(axes, [point.error.value for point, _ in known], lowest)
     axes.grid(visible=True, which="both", color="#dddddd", lw=0.5)
 
 
-def _mark_percents(axes: Axes, errors: Sequence[float]) -> None:
-    """Ticks of a logarithmic axis as percents, at steps that fit what is shown."""
+def _lowest(points: Sequence[tuple[ScalingPoint, float]]) -> float:
+    """Where an error of nothing is drawn, for which a logarithmic axis has no place: below all others."""
+    return min((point.error.value for point, _ in points if point.error.value > 0), default=0.01) / 2
+
+
+def _mark_percents(axes: Axes, errors: Sequence[float], lowest: float) -> None:
+    """Ticks of a logarithmic axis as percents, at steps that fit what is shown; what is drawn lowest is nothing."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415
 
     ticks = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    has_nothing = 0 in errors
+    axes.yaxis.set_major_locator(FixedLocator([lowest, *ticks] if has_nothing else ticks))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    positive = [error for error in errors if error > 0]
-    if positive:
-        axes.set_ylim(min(positive) / 1.25, min(max(positive) * 1.15, 1.04))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: "0 %" if share == lowest else f"{100 * share:g} %"))
+    if errors:
+        bottom = lowest if has_nothing else min(errors) / 1.25
+        axes.set_ylim(bottom, min(max(*errors, 2 * lowest) * 1.15, 1.04))
 
 
 def saturation_plot(curves: Sequence[FittedCurve]) -> Figure:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from asyncsearch.files import write_whole_file
 from asyncsearch.report.plots import DrawnPlot, draw, saturation_plot, scaling_plot
 from asyncsearch.report.scaling_table import scaling_record
+from asyncsearch.run_directory import read_config
 from asyncsearch.scaling import FittedCurve, ScalingPoint, fitted_curves, scaling_points
-from asyncsearch.sweep import model_of
+from asyncsearch.sweep import model_names
 
 __all__ = ["Scaling", "can_draw", "read_scaling", "write_scaling"]
 
 
+_OF_A_CONFIGURATION = ("seed", "format", "reward", "reward_format", "aggregation")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """The points of some runs, and the voting curves of those that are samples."""
+    """What ``runs`` of the same problems say: their points, and the voting curves of those that are samples."""
 
+    runs: tuple[Path, ...]
     points: tuple[ScalingPoint, ...]
     curves: tuple[FittedCurve, ...]
 
@@ -35,12 +42,17 @@ class Scaling:
         """Whether the limit of a vote could be told."""
         return any(curve.fit is not None for curve in self.curves)
 
-    def draw(self, *, budget: float | None = None) -> Iterator[DrawnPlot]:
-        """What there is to draw; needs matplotlib, see `can_draw`."""
+    def draw(self, *, budget: float | None = None, suffix: str = "", about: str = "") -> Iterator[DrawnPlot]:
+        """What there is to draw, with a ``suffix`` to its files' names, and to its title what it is ``about``.
+
+        Needs matplotlib, see `can_draw`.
+        """
+        about = f": {about}" if about else ""
         if self.has_curve:
-            yield draw(scaling_plot(self.points, budget=budget), name="scaling", title="Error against operations")
+            figure = scaling_plot(self.points, budget=budget)
+            yield draw(figure, name=f"scaling{suffix}", title=f"Error against operations{about}")
         if self.has_fit:
-            yield draw(saturation_plot(self.curves), name="saturation", title="Where voting ends")
+            yield draw(saturation_plot(self.curves), name=f"saturation{suffix}", title=f"Where voting ends{about}")
 
 
 def can_draw() -> bool:
@@ -48,21 +60,48 @@ def can_draw() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-async def read_scaling(runs: Sequence[Path]) -> Scaling:
-    """Read what runs say.
+async def read_scaling(runs: Sequence[Path], *, fits: bool = True) -> list[Scaling]:
+    """Read what runs say, those of the same problems together, without the curves if no ``fits`` are wanted.
 
     Raises:
         RunDirectoryError: one is none.
         StorageError: one cannot be read, or is damaged.
         GradingError: answers cannot be compared at all.
     """
+    configs = [read_config(run) for run in runs]
+    models = model_names(runs)
+    found: dict[str, list[tuple[Path, str, str]]] = {}
+    for run, config, model, variant in zip(runs, configs, models, _variants(configs, models), strict=True):
+        found.setdefault(config["problems_digest"], []).append((run, model, variant))
+    return [await _read_some(together, fits=fits) for together in found.values()]
+
+
+async def _read_some(runs: Sequence[tuple[Path, str, str]], *, fits: bool) -> Scaling:
     points: list[ScalingPoint] = []
     curves: list[FittedCurve] = []
-    for run in runs:
-        model = model_of(run)
-        points += await scaling_points(run, model=model)
-        curves += await fitted_curves(run, model=model)
-    return Scaling(points=tuple(points), curves=tuple(curves))
+    for run, model, variant in runs:
+        points += await scaling_points(run, model=model, variant=variant)
+        if fits:
+            curves += await fitted_curves(run, model=model, variant=variant)
+    return Scaling(runs=tuple(run for run, _, _ in runs), points=tuple(points), curves=tuple(curves))
+
+
+def _variants(configs: Sequence[Mapping[str, Any]], models: Sequence[str]) -> list[str]:
+    """What tells each run from others of the same problems, model, strategy and width; empty where there are none."""
+    said = [{**config["parameters"], **{name: config.get(name) for name in _OF_A_CONFIGURATION}} for config in configs]
+    for one in said:
+        one["format"] = one["format"].get("name")
+    kinds = [
+        (config["problems_digest"], config["strategy"], model) for config, model in zip(configs, models, strict=True)
+    ]
+    telling: dict[Any, dict[str, None]] = {kind: {} for kind in kinds}
+    for (kind, first), (other, second) in combinations(zip(kinds, said, strict=True), 2):
+        if kind == other and first["width"] == second["width"]:
+            telling[kind] |= {name: None for name in {**first, **second} if first.get(name) != second.get(name)}
+    return [
+        ", ".join(f"{name}={one[name]}" for name in telling[kind] if one.get(name) is not None)
+        for kind, one in zip(kinds, said, strict=True)
+    ]
 
 
 def write_scaling(path: Path, scaling: Scaling, *, budget: float | None = None) -> None:

@@ -34,7 +34,7 @@ def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None
         interval = f"{100 * point.error.low:.0f}-{point.error.high:.0%}"
         table.add_row(
             Text(point.model),
-            point.strategy,
+            point.named_strategy,
             point.vote,
             str(point.width),
             f"{point.error.value:.1%}",
@@ -59,7 +59,7 @@ def saturation_table(curves: Sequence[FittedCurve]) -> Table:
         limit, rate = curve.fit.limit, curve.fit.rate
         table.add_row(
             Text(curve.model),
-            str(curve.curve.method),
+            str(curve.curve.method) + (f" ({curve.variant})" if curve.variant else ""),
             f"{limit.value:.1%}",
             f"{100 * limit.low:.0f}-{limit.high:.0%}",
             f"{rate.value:.2f}" if curve.fit.gain else "-",
@@ -83,6 +83,7 @@ def scaling_record(
         "saturation": [
             {
                 "model": curve.model,
+                "variant": curve.variant,
                 "method": asdict(curve.curve.method),
                 "samples": curve.curve.samples,
                 "accuracy": curve.curve.mean,

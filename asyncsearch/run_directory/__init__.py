@@ -13,6 +13,7 @@ from asyncsearch.run_directory.layout import (
     unwritable,
 )
 from asyncsearch.run_directory.lock import Holder, holder_of, locked
+from asyncsearch.run_directory.planned import plan_runs, unbegun_runs
 from asyncsearch.run_directory.results_file import has_torn_line, read_results
 
 __all__ = [
@@ -30,10 +31,12 @@ __all__ = [
     "holder_of",
     "locked",
     "open_run_directory",
+    "plan_runs",
     "read_config",
     "read_results",
     "require_fit",
     "require_free",
+    "unbegun_runs",
     "unwritable",
     "verify_config",
 ]

@@ -16,19 +16,23 @@ __all__ = ["FittedCurve", "fitted_curves"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedCurve:
-    """A voting curve of a model, and its fit, None where there are too few points for one."""
+    """A voting curve of a model, and its fit, None where there are too few points for one.
+
+    ``variant`` is as in `ScalingPoint`.
+    """
 
     model: str
+    variant: str
     curve: VotingCurve
     fit: Saturation | None
 
     @property
     def name(self) -> str:
         """What it is called in a figure."""
-        return f"{self.model}: {self.curve.method}"
+        return f"{self.model}: {self.curve.method}" + (f" ({self.variant})" if self.variant else "")
 
 
-async def fitted_curves(run: Path, *, model: str) -> list[FittedCurve]:
+async def fitted_curves(run: Path, *, model: str, variant: str = "") -> list[FittedCurve]:
     """The curves of a run of samples, under a majority vote and, where they are scored, weighted; else none.
 
     Raises:
@@ -45,5 +49,5 @@ async def fitted_curves(run: Path, *, model: str) -> list[FittedCurve]:
         for method in [Method("majority", None), *weighted]:
             curve = await voting_curve(read_results(run), grader, method)
             if curve is not None:
-                found.append(FittedCurve(model=model, curve=curve, fit=fit_saturation(curve)))
+                found.append(FittedCurve(model=model, variant=variant, curve=curve, fit=fit_saturation(curve)))
     return found

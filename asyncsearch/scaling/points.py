@@ -22,6 +22,7 @@ _SAMPLES, _GREEDY = "sampling", "greedy"
 class ScalingPoint:
     """A strategy at a width, with a model, under a vote: the share of problems that it gets wrong, and what one takes.
 
+    ``variant`` says in what it differs from another run that is the same in all of these; it is mostly empty.
     ``policy_flops`` are the policy's operations for a problem and ``flops`` those of both models, each None where a
     model's size is unknown.
     """
@@ -33,6 +34,7 @@ class ScalingPoint:
     error: Estimate
     policy_flops: float | None
     flops: float | None
+    variant: str = ""
 
     @property
     def vote(self) -> str:
@@ -42,10 +44,15 @@ class ScalingPoint:
     @property
     def series(self) -> str:
         """What the points of one curve have in common."""
-        return f"{self.model}: {self.strategy}, {self.vote}"
+        return f"{self.model}: {self.named_strategy}, {self.vote}"
+
+    @property
+    def named_strategy(self) -> str:
+        """The strategy with its variant."""
+        return f"{self.strategy} ({self.variant})" if self.variant else self.strategy
 
 
-async def scaling_points(run: Path, *, model: str) -> list[ScalingPoint]:
+async def scaling_points(run: Path, *, model: str, variant: str = "") -> list[ScalingPoint]:
     """The points of a run, with the narrowest first.
 
     A run of samples has each smaller number of them inside, and gives a point for 1, 2, 4 and so on, without and with
@@ -65,7 +72,7 @@ async def scaling_points(run: Path, *, model: str) -> list[ScalingPoint]:
         if not found.judgements:
             return []
         is_greedy = strategy == _SAMPLES and not config["parameters"]["temperature"]
-        point = partial(_point, model=model, strategy=_GREEDY if is_greedy else strategy)
+        point = partial(_point, model=model, strategy=_GREEDY if is_greedy else strategy, variant=variant)
         if strategy != _SAMPLES:
             return [point(own, width, found.estimate(own), found.accounts, found.solved + found.failed)]
         curves = {
@@ -93,7 +100,15 @@ async def _at_widths(run: Path, width: int) -> list[tuple[int, Accounts, int]]:
 
 
 def _point(
-    method: Method, width: int, accuracy: Estimate, accounts: Accounts, problems: int, *, model: str, strategy: str
+    method: Method,
+    width: int,
+    accuracy: Estimate,
+    accounts: Accounts,
+    problems: int,
+    *,
+    model: str,
+    strategy: str,
+    variant: str,
 ) -> ScalingPoint:
     policy = accounts.policy.flops
     both = policy if strategy in (_SAMPLES, _GREEDY) and method.vote == "majority" else accounts.flops
@@ -105,4 +120,5 @@ def _point(
         error=Estimate(1 - accuracy.value, 1 - accuracy.high, 1 - accuracy.low, accuracy.total),
         policy_flops=None if policy is None else policy / problems,
         flops=None if both is None else both / problems,
+        variant=variant,
     )

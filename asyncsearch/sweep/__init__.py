@@ -1,6 +1,6 @@
 """Many runs of one dataset: models, strategies and widths."""
 
-from asyncsearch.sweep.directory import begun_runs, model_of, unbegun_runs
+from asyncsearch.sweep.directory import begun_runs, model_names
 from asyncsearch.sweep.plan import SWEEP_FILE, Sweep, SweepModel, load_sweep, save_sweep
 from asyncsearch.sweep.running import run_sweep
 
@@ -10,8 +10,7 @@ __all__ = [
     "SweepModel",
     "begun_runs",
     "load_sweep",
-    "model_of",
+    "model_names",
     "run_sweep",
     "save_sweep",
-    "unbegun_runs",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from asyncsearch.distinct_names import distinct_names
 from asyncsearch.run_directory import CONFIG_FILE, read_config
-from asyncsearch.sweep.plan import SWEEP_FILE, load_sweep
+from asyncsearch.sweep.plan import SWEEP_FILE
 
-__all__ = ["begun_runs", "model_of", "unbegun_runs"]
+__all__ = ["begun_runs", "model_names"]
 
 
 def begun_runs(path: Path) -> list[Path]:
@@ -17,31 +19,23 @@ def begun_runs(path: Path) -> list[Path]:
     return sorted((file.parent for pattern in patterns for file in path.glob(pattern)), key=_in_order)
 
 
-def unbegun_runs(path: Path) -> list[Path]:
-    """The runs of a sweep that it has not come to.
-
-    Raises:
-        ConfigurationError: its plan cannot be read.
-    """
-    runs = []
-    for model in load_sweep(path / SWEEP_FILE).runs():
-        own = path / model.name
-        runs += [own] if len(model.entries) == 1 else [own / entry.name for entry in model.entries]
-    return [run for run in runs if not (run / CONFIG_FILE).exists()]
-
-
-def model_of(run: Path) -> str:
-    """What a run's model is called: as in its sweep, or by the last part of its policy's address.
+def model_names(runs: Sequence[Path]) -> list[str]:
+    """What the model of each run is called: as in its sweep, or by its policy's address, shortened to what tells it.
 
     Raises:
         RunDirectoryError: there is no run.
         StorageError: it cannot be read.
     """
+    return distinct_names([_model_of(run) for run in runs])
+
+
+def _model_of(run: Path) -> Path:
+    """Where a sweep has what is run on a model, or the address of its policy."""
     resolved = run.resolve()
     for own in (resolved, resolved.parent):
         if (own.parent / SWEEP_FILE).exists():
-            return own.name
-    return Path(str(read_config(run).get("policy"))).name
+            return own
+    return Path(str(read_config(run).get("policy")))
 
 
 def _in_order(path: Path) -> list[tuple[str, int]]:

@@ -98,7 +98,7 @@ class Sweep:
             policy=chosen.policy,
             reward=chosen.reward,
             options=options,
-            entries=tuple(entries_for(strategies, chosen.parameters, options)),
+            entries=tuple(entries_for(strategies, chosen.parameters, options, with_widths=True)),
         )
 
     def _at_widths(self, strategies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

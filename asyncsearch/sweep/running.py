@@ -67,6 +67,7 @@ async def run_sweep(
                     options=model.options,
                     resumption=resumption,
                     together=True,
+                    in_sweep=True,
                     spectator=spectator,
                     ready=begin,
                 )

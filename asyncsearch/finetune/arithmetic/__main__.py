@@ -13,7 +13,7 @@ from asyncsearch.finetune.arithmetic.recipe import Recipe, make_bundle
 
 
 def _main(
-    directory: Annotated[Path, typer.Argument(help="Where to write test.jsonl, policy/ and reward/.")],
+    directory: Annotated[Path, typer.Argument(help="Where to write test.jsonl, policy/, policy-large/ and reward/.")],
     seed: Annotated[int, typer.Option(help="Seed of the data and of the weights.")] = 0,
 ) -> None:
     """Make the bundled problems and models."""

@@ -34,12 +34,14 @@ class Count:
     """A vote that has been counted.
 
     ``groups`` are in the order in which they came; ``group_of`` has the number of each candidate's, None where it has
-    no answer; ``chosen`` is the index of the candidate that stands for the winner, None where nobody votes.
+    no answer; ``chosen`` is the index of the candidate that stands for the winner, None where nobody votes. ``found``
+    is whether any candidate is right, None where there is no reference or nobody votes.
     """
 
     groups: tuple[AnswerGroup, ...] = ()
     group_of: tuple[int | None, ...] = ()
     chosen: int | None = None
+    found: bool | None = None
 
     @property
     def winner(self) -> int | None:
@@ -59,12 +61,6 @@ class Count:
     def is_tie(self) -> bool:
         """Whether the winner has no more than another group, and won by having come first."""
         return len(self.groups) > 1 and self._lead is not None and self._lead <= 0
-
-    @property
-    def found(self) -> bool | None:
-        """Whether some candidate is right, None where there is no reference."""
-        known = [group.right for group in self.groups if group.right is not None]
-        return any(known) if known else None
 
     @property
     def _lead(self) -> float | None:
@@ -88,10 +84,10 @@ async def count_votes(
             Ballot(group, aggregate(candidate.step_scores, aggregation), candidate.multiplicity)
             for candidate, group in voters
         ]
-        firsts = {group: candidate.answer for candidate, group in reversed(voters)}
+        firsts = {group: candidate.answer or "" for candidate, group in reversed(voters)}
         right = {
-            group: None if problem.answer is None else await grader.is_right(problem.text, problem.answer, answer or "")
-            for group, answer in firsts.items()
+            answer: None if problem.answer is None else await grader.is_right(problem.text, problem.answer, answer)
+            for answer in dict.fromkeys(candidate.answer or "" for candidate, _ in voters)
         }
     except AsyncSearchError:
         raise
@@ -104,15 +100,16 @@ async def count_votes(
     return Count(
         groups=tuple(
             AnswerGroup(
-                answer=firsts[group] or "",
+                answer=firsts[group],
                 weight=weight,
                 votes=sum(ballot.multiplicity for ballot in ballots if ballot.group == group),
-                right=right[group],
+                right=right[firsts[group]],
             )
             for group, weight in sorted(weights.items())
         ),
         group_of=tuple(next(numbers) if candidate.answer is not None else None for candidate in candidates),
         chosen=None if winner is None else voting[winner],
+        found=any(right.values()) if right and problem.answer is not None else None,
     )
 
 

@@ -132,12 +132,12 @@ async def test_space_that_special_tokens_take_is_theirs() -> None:
     tokenizer = AutoTokenizer.from_pretrained(bundled_model("policy"))
     turns = [AddedToken("<|a|>", rstrip=True, special=True), AddedToken("<|b|>", lstrip=True, special=True)]
     tokenizer.add_special_tokens({"additional_special_tokens": turns})
-    tokenizer.chat_template = "<|a|>\n{{ messages[-1]['content'] }} \n<|b|>\n"
+    tokenizer.chat_template = "<|a|>\n{{ messages[-1]['content'] }} \n<|b|>\nGo"
     found = await resolved(CHAT, tokenizer)
-    assert found.prompt == "<|a|>Solve:\n\n{problem}<|b|>\n"
+    assert found.prompt == "<|a|>Solve:\n\n{problem}<|b|>\nGo"
     codec = TextCodec(tokenizer)
     segments = [*found.opening_for("1 + 1").segments()][::-1]
-    whole = tokenizer.encode("<|a|>\nSolve:\n\n1 + 1 \n<|b|>\n", add_special_tokens=False)
+    whole = tokenizer.encode("<|a|>\nSolve:\n\n1 + 1 \n<|b|>\nGo", add_special_tokens=False)
     assert [token for segment in segments for token in codec.encode_segment(segment)] == whole
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
@@ -237,18 +238,18 @@ async def test_what_is_drawn_is_the_same_whenever_it_is_drawn(run: Path) -> None
 
 @pytest.mark.anyio
 async def test_runs_are_told_apart_by_what_they_differ_in(run: Path, tmp_path: Path) -> None:
-    hotter, other, wider = (tmp_path / name for name in ("hotter", "other", "wider"))
+    hotter, other, larger = (tmp_path / name for name in ("hotter", "other", "larger"))
     for path, changes in (
         (hotter, {"parameters": {"temperature": 0.7}}),
         (other, {"problems_digest": "of others"}),
-        (wider, {"parameters": {"width": 8}, "policy": "elsewhere/policy"}),
+        (larger, {"policy": "elsewhere/policy"}),
     ):
         shutil.copytree(run, path)
         config = orjson.loads((path / "config.json").read_bytes())
         config["parameters"] |= changes.pop("parameters", {})
         (path / "config.json").write_bytes(orjson.dumps(config | changes))
-    same, different = await read_scaling([run, hotter, other, wider], fits=False)
-    assert (same.runs, different.runs) == ((run, hotter, wider), (other,)), "a frontier is one of the same problems"
+    same, different = await read_scaling([run, hotter, other, larger], fits=False)
+    assert (same.runs, different.runs) == ((run, hotter, larger), (other,)), "a frontier is one of the same problems"
     assert {point.series for point in same.points if point.method == MAJORITY} == {
         "arithmetic/policy: sampling (temperature=1.0), majority",
         "arithmetic/policy: sampling (temperature=0.7), majority",
@@ -273,7 +274,7 @@ def test_an_error_of_nothing_is_drawn_too() -> None:
     figure = scaling_plot(made, budget=4e9)
     for axes in figure.axes:
         (curve, *_), (bottom, top) = axes.get_lines(), axes.get_ylim()
-        heights = [float(height) for height in curve.get_ydata()]
+        heights = np.asarray(curve.get_ydata()).tolist()
         assert heights == [0.4, 0.2, bottom]
         assert 0 < bottom < 0.2
         assert top > 0.4

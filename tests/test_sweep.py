@@ -11,7 +11,7 @@ from command_line import command
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.run_directory import unbegun_runs
-from asyncsearch.sweep import begun_runs, load_sweep, model_of, save_sweep
+from asyncsearch.sweep import begun_runs, load_sweep, model_names, save_sweep
 
 PLAN = """
 dataset: arithmetic
@@ -107,7 +107,7 @@ def test_the_runs_of_a_sweep(swept: Path) -> None:
         *("again/sampling-4", "small/beam-2", "small/dvts-4", "small/rebase-1", "small/rebase-2", "small/rebase-4"),
         "small/sampling-4",
     ]
-    assert [model_of(run) for run in runs] == ["again", *["small"] * 6]
+    assert model_names(runs) == ["again", *["small"] * 6]
     assert unbegun_runs(swept / "runs" / "plan") == []
     evaluated = orjson.loads(command("evaluate", "runs/plan", "--json", cwd=swept).stdout)
     assert len(evaluated["runs"]) == 7

@@ -606,7 +606,7 @@ def test_a_sweep_is_watched_from_one_model_to_the_next(tmp_path: Path) -> None:
             f"{tmp_path}: nobody writes it any more, and it is not complete; go on with it by: asyncsearch sweep --out "
             f"{tmp_path} --resume"
         ]
-        solve(tmp_path / "large")
+        solve(tmp_path / "large" / "rebase-4")
         look(watch, 3.0)
         assert list(watch.conclusions()) == [f"{tmp_path}: complete"]
 

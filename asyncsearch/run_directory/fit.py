@@ -14,7 +14,7 @@ from asyncsearch.errors import JournalError, RunDirectoryError
 from asyncsearch.files import UNFINISHED
 from asyncsearch.journal import journaled_problems, read_header
 from asyncsearch.problem import Problem, digest
-from asyncsearch.run_directory.layout import COMMAND_FILE, CONFIG_FILE, DATASET, JOURNAL_FILE, read_config
+from asyncsearch.run_directory.layout import COMMAND_FILE, CONFIG_FILE, DATASET, JOURNAL_FILE, RUNS_FILE, read_config
 from asyncsearch.run_directory.lock import LOCK_FILE
 
 __all__ = ["Resumption", "as_recorded", "require_fit", "require_free", "require_journal_of", "verify_config"]
@@ -75,7 +75,7 @@ def require_free(path: Path) -> None:
     if not taken and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise RunDirectoryError(f"{path}: cannot be written; name another directory")
     if taken:
-        is_run = (path / CONFIG_FILE).exists() or any(path.glob(f"*/{CONFIG_FILE}"))
+        is_run = any(any(path.glob(f"{inner}{CONFIG_FILE}")) for inner in ("", "*/", "*/*/"))  # of a sweep, too
         hint = "resume it, or " if is_run else ""
         raise RunDirectoryError(f"{path}: exists already; {hint}name another directory, or remove it")
 
@@ -150,4 +150,4 @@ def _shown(value: Any) -> str:
 
 
 def _is_of_a_run(file: Path) -> bool:
-    return file.name not in (COMMAND_FILE, LOCK_FILE) and file.suffix != UNFINISHED
+    return file.name not in (COMMAND_FILE, LOCK_FILE, RUNS_FILE) and file.suffix != UNFINISHED

@@ -11,12 +11,22 @@ import orjson
 
 from asyncsearch.errors import AsyncSearchError, RunDirectoryError, StorageError
 
-__all__ = ["COMMAND_FILE", "CONFIG_FILE", "DATASET", "JOURNAL_FILE", "RESULTS_FILE", "read_config", "unwritable"]
+__all__ = [
+    "COMMAND_FILE",
+    "CONFIG_FILE",
+    "DATASET",
+    "JOURNAL_FILE",
+    "RESULTS_FILE",
+    "RUNS_FILE",
+    "read_config",
+    "unwritable",
+]
 
 CONFIG_FILE = "config.json"
 RESULTS_FILE = "results.jsonl"
 JOURNAL_FILE = "journal.bin"
 COMMAND_FILE = "command.yaml"
+RUNS_FILE = "runs.json"
 
 DATASET = frozenset({"problems", "problems_digest"})
 """What the configuration says of the dataset, which may grow."""

@@ -9,16 +9,13 @@ import orjson
 
 from asyncsearch.errors import StorageError
 from asyncsearch.files import write_whole_file
-from asyncsearch.run_directory.layout import CONFIG_FILE, unwritable
+from asyncsearch.run_directory.layout import CONFIG_FILE, RUNS_FILE, unwritable
 
-__all__ = ["RUNS_FILE", "plan_runs", "unbegun_runs"]
-
-RUNS_FILE = "runs.json"
-"""A list of paths in the directory that it is in."""
+__all__ = ["plan_runs", "unbegun_runs"]
 
 
 def plan_runs(directory: Path, runs: Iterable[str]) -> None:
-    """Write down what runs there will be, by their paths in the directory.
+    """Write down, as a JSON list, what runs there will be, by their paths in the directory.
 
     Raises:
         RunDirectoryError: it cannot be written.

@@ -202,6 +202,11 @@ def _checked(key: str, value: Any) -> Any:
     if key == "format" and isinstance(value, dict):
         _inline_format(value)
         return value
+    if key in ("policy_parameters", "reward_parameters") and isinstance(value, str):
+        try:  # YAML takes 7e9 for a text
+            return float(value)
+        except ValueError:
+            raise ConfigurationError(f"{key} must be a number, not {value!r}") from None
     wanted: type | tuple[type, ...] = str
     kind = "a text"
     if key in ("seed", "limit"):

@@ -6,7 +6,8 @@ A dataset is whatever `asyncsearch solve` takes: ``gsm8k``, ``math500``, a file.
 the sentences that models use, found in them again, and compared with what it was. Its neighbours are answers that are
 not the same: the next reference of the dataset, one more and ten times the last number in it, the other sign, a tuple
 with two entries exchanged or as a set, a word with two letters exchanged, and of a number so many millions, its
-factorial, its last digit for ever, more than it, and an equation with it. What the grader gets wrong is listed.
+factorial, its last digit for ever, more than it, and an equation with it; and what is left without one of its letters,
+operators or digits. What the grader gets wrong is listed.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ SENTENCES = (
 
 _NUMBER = re.compile(r"\d+(?!.*\d)", re.DOTALL)
 _WORD = re.compile(r"(?<=\\text\{)[a-zA-Z]{2,}(?=\})|\A[a-zA-Z]{2,}\Z")
+_WORDS = re.compile(r"\\(?:text|mbox|begin|end)\{[^{}]*\}\S*|\A[^\\]*[a-zA-Z]{2,}[^\\]*\Z|\A[a-zA-Z]\s*=")
+_SIGN = re.compile(
+    r"(?<!\\)(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|\\(?:pi|infty|theta)(?![a-zA-Z])|(?<=\w)[-+^!]|[1-9](?=\d)"
+)
 _PAIR = re.compile(r"\(([^(),]+),([^(),]+)\)")
 
 
@@ -81,6 +86,7 @@ def neighbours(reference: str, following: str) -> Iterator[str]:
     if (pair := _PAIR.fullmatch(reference)) is not None and pair[1].strip() != pair[2].strip():
         yield f"({pair[2]},{pair[1]})"
         yield rf"\{{{pair[1]},{pair[2]}\}}"
+        yield f"{pair[2]}, {pair[1]}"
     if (word := _WORD.search(reference)) is not None:
         letters = word[0]
         at = next((at for at in range(len(letters) - 1) if letters[at] != letters[at + 1]), None)
@@ -97,8 +103,20 @@ def neighbours(reference: str, following: str) -> Iterator[str]:
         )
         if int(_plain(reference)) > 2:
             yield f"{reference}!"
+        yield rf"x \to {reference}"
+    yield from _without_a_sign(reference)
     if re.fullmatch(r"\d*\.\d*[1-9]", reference):
         yield rf"{reference[:-1]}\overline{{{reference[-1]}}}"
+
+
+def _without_a_sign(reference: str) -> Iterator[str]:
+    """A reference without one of the letters, operators and constants in it that count."""
+    words = [range(*found.span()) for found in _WORDS.finditer(reference)]
+    for found in _SIGN.finditer(reference):
+        if not any(found.start() in word for word in words):
+            rest = reference[: found.start()] + reference[found.end() :]
+            if rest.strip():
+                yield rest
 
 
 def _plain(text: str) -> str:

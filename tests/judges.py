@@ -41,5 +41,9 @@ def hangs(left: str, right: str) -> bool:
         time.sleep(1)
 
 
+def wants_a_name(left: str, right: str, *, how: str) -> bool:
+    return how == left == right
+
+
 def just_one(answer: str) -> bool:
     return bool(answer)

@@ -140,6 +140,7 @@ def test_groups_hold_each_problem_once(right: list[bool]) -> None:
         seconds=0.0,
         grading_gave_up=0,
         grading_failed=0,
+        grading_error=None,
     )
     assert sum(map(len, found.groups("level").values())) == len(right)
     assert {*found.groups("subject")} <= {"Algebra"}

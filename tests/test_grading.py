@@ -221,6 +221,10 @@ async def test_a_process_that_cannot_begin_is_an_error() -> None:
         (f"{judges.MODULE}:just_one", "takes 1 arguments; it should take a reference and an answer"),
         ("maths", "unknown grader 'maths'; did you mean 'math'"),
         ("fractions:Fraction", "what is registered is no Grader"),
+        ("asyncsearch.answers.grader:Grader", "cannot be made with a time_limit"),
+        ("builtins:max", "does not say which arguments it takes"),
+        (f"{judges.MODULE}:wants_a_name", "wants how by name, which nobody gives it"),
+        ("broken_judges:nothing", "'broken_judges:nothing': its module fails: RuntimeError: on being imported"),
     ],
 )
 def test_what_is_no_grader_is_named(name: str, message: str) -> None:

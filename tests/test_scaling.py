@@ -31,8 +31,8 @@ from asyncsearch.scaling import (
     VotingCurve,
     compute_optimal,
     fit_saturation,
+    measure_scaling,
     pareto_frontier,
-    scaling_points,
     voting_curve,
 )
 
@@ -203,7 +203,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.anyio
 async def test_samples_have_the_smaller_numbers_of_them_inside(run: Path) -> None:
-    found = await scaling_points(run, model="small")
+    found = (await measure_scaling(run, model="small")).points
     majority = [point for point in found if point.method == MAJORITY]
     weighted = [point for point in found if point.method == WEIGHTED]
     assert [point.width for point in majority] == [point.width for point in weighted] == [1, 2, 4, 6]
@@ -256,6 +256,23 @@ async def test_runs_are_told_apart_by_what_they_differ_in(run: Path, tmp_path: P
         "elsewhere/policy: sampling, majority",
     }
     assert {point.variant for point in different.points} == {""}
+
+
+@pytest.mark.anyio
+async def test_narrower_samples_are_inside_of_wider_ones(run: Path, tmp_path: Path) -> None:
+    narrower = tmp_path / "narrower"
+    shutil.copytree(run, narrower)
+    config = orjson.loads((narrower / "config.json").read_bytes())
+    config["parameters"]["width"] = 4
+    (narrower / "config.json").write_bytes(orjson.dumps(config))
+    (scaling,) = await read_scaling([narrower, run])
+    assert scaling.runs == (run,)
+    results = (narrower / "results.jsonl").read_bytes()
+    (run.parent / "unfinished").mkdir()
+    shutil.copytree(run, run.parent / "unfinished", dirs_exist_ok=True)
+    (run.parent / "unfinished" / "results.jsonl").write_bytes(results[: results.index(b"\n") + 1])
+    (scaling,) = await read_scaling([narrower, run.parent / "unfinished"], fits=False)
+    assert scaling.runs == (narrower,), "the wider one is not complete"
 
 
 def test_an_error_of_nothing_is_drawn_too() -> None:

@@ -60,6 +60,11 @@ def test_a_plan_that_is_written_is_the_same(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "again.yaml").read_text())["dataset"].startswith("/"), "wherever it is read"
 
 
+def test_numbers_may_have_exponents(tmp_path: Path) -> None:
+    (model,) = load_sweep(plan_of(tmp_path, "dataset: arithmetic\npolicy_parameters: 7e9")).runs()
+    assert model.options.policy_parameters == 7e9
+
+
 def test_a_plan_may_say_nearly_nothing(tmp_path: Path) -> None:
     (model,) = load_sweep(plan_of(tmp_path, "dataset: arithmetic")).runs()
     assert model.name == "model"
@@ -80,6 +85,12 @@ def test_a_plan_may_say_nearly_nothing(tmp_path: Path) -> None:
         ("dataset: arithmetic\nmodels: {a: {polcy: x}}", "model 'a': unknown key 'polcy'; did you mean 'policy'"),
         ("dataset: arithmetic\nmodels: {a: {dataset: x}}", "model 'a': the dataset is all models'"),
         ("dataset: x.jsonl\nmodels: {a: {policy: x}}", "model 'a': has no reward"),
+        ("dataset: arithmetic\nmodels: {runs.json: {}}", "'runs.json' cannot be a model's name"),
+        ("dataset: arithmetic\npolicy_parameters: many", "policy_parameters must be a number, not 'many'"),
+        (
+            "dataset: arithmetic\nstrategies: [{strategy: beam, widths: [2], width: 3}]",
+            "beam has a 'width' and 'widths'; leave one away",
+        ),
         ("dataset: arithmetic\nstrategies: [rebass]", "unknown strategy 'rebass'; did you mean 'rebase'"),
         ("dataset: arithmetic\nstrategies: [{strategy: beam, widths: []}]", r"widths must be .*, not \[\]"),
     ],

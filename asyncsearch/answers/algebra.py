@@ -12,7 +12,7 @@ from typing import Any
 
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
 from math_verify import parse, verify
-from math_verify.parser import ExprExtractionConfig, LatexExtractionConfig
+from math_verify.parser import LatexExtractionConfig
 
 from asyncsearch.answers.brackets import enclosing_brackets
 from asyncsearch.answers.rational import in_fractions, rational
@@ -22,17 +22,19 @@ __all__ = ["COMMAND", "equal_expressions"]
 COMMAND = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\}|\\[a-zA-Z]+")
 """A command of LaTeX, the letters of which are no variables."""
 
+# The other configuration, of plain expressions, finds a last number in whatever it cannot read.
 _LATEX = LatexExtractionConfig(
     boxed_match_priority=0,
     normalization_config=NormalizationConfig(
         basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="all"
     ),
 )
-_TARGETS = (_LATEX, ExprExtractionConfig())
 _DECIMAL_PLACES = 12
 _MISREAD = re.compile(
-    r"'|\\(?:bmod|prime|[lc]?dots|overline|bar|neg|lnot)(?![a-zA-Z])|\.\.\.|(?<![_\d])\d+\s+\.?\d|\.\d+\."
+    r"'|\\(?:bmod|prime|[lc]?dots|overline|bar|neg|lnot|odot|otimes|oplus)(?![a-zA-Z])|\\\||\.\.\.|\d\s*_|\.\d+\."
+    r"|(?<![_\d])\d+\s+\.?\d"
 )
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))")
 
 _SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 
@@ -42,6 +44,7 @@ def equal_expressions(left: str, right: str) -> bool:
     numbers = rational(left), rational(right)
     if numbers[0] is not None and numbers[1] is not None:
         return numbers[0] == numbers[1]
+    left, right = (_DEGREES.sub(r"(\\frac{\1\\pi}{180})", text) for text in (left, right))
     exact = in_fractions(left), in_fractions(right)
     if any(map(_MISREAD.search, exact)):
         return _SPACE.sub("", left) == _SPACE.sub("", right)
@@ -68,5 +71,4 @@ def _verified(left: str, right: str) -> bool:
 
 def _parsed(text: str) -> Any:
     # Its own time limits are off: whoever calls this keeps the time.
-    found = parse(f"${text}$", extraction_config=_TARGETS, parsing_timeout=None)
-    return found or parse(text, extraction_config=_TARGETS, parsing_timeout=None)
+    return parse(f"${text}$", extraction_config=(_LATEX,), parsing_timeout=None)

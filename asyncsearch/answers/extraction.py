@@ -17,6 +17,8 @@ _NUMBER = re.compile(_SIGN + r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+
 _TAG = "ки"
 _BOXES = (r"\boxed", r"\fbox")
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_BRACES = re.compile(r"(?<!\\)[{}]")
+_UNBRACED = re.compile(r"\\[a-zA-Z]+(?:\{[^{}]*\}|\d)*|[-+]?[\w.,/]*\w")
 _OPENINGS = tuple(left for left, _ in _DELIMITERS)
 _MATHEMATICS = re.compile(r"[\d\\$]")
 _CLAUSE = re.compile(r"(?:,|\s\(|\s)\s?(?=(?:because|since|which)\b)")
@@ -29,11 +31,10 @@ def extract_answer(text: str, *, marker: str | None = None) -> str | None:
     r"""The final answer that a solution states, or None if it has none.
 
     Looked for in this order: what follows the last ``marker``, if one is given, up to the end of its line or sentence;
-    what follows the last "answer is" or "Answer:" that has a digit or mathematics behind it, displayed on lines of its
-    own too; what stands after the last "####"; the last ``\boxed{}``; whatever follows the last "answer is"; a last
-    line that is all bold or all mathematics; the last number. A ``\boxed{}`` in such a line is opened, and looked for
-    first where it is the marker. Dollar signs and Markdown's emphasis around the answer, a step tag and a final period
-    are taken off.
+    the last ``\boxed{}``; what follows the last "answer is" or "Answer:" that has a digit or mathematics behind it,
+    displayed on lines of its own too; what stands after the last "####"; whatever follows the last "answer is"; a last
+    line that is all bold or all mathematics; the last number. A ``\boxed{}`` in such a line is opened. Dollar signs and
+    Markdown's emphasis around the answer, a step tag and a final period are taken off.
     """
     for candidate in _candidates(text, marker):
         if candidate is not None and (answer := _clean(candidate)):
@@ -46,11 +47,11 @@ def _candidates(text: str, marker: str | None) -> Iterator[str | None]:
         yield last_boxed(text)
     elif marker:
         yield _after(marker, text)
+    yield last_boxed(text)  # a sentence with "answer" in it may as well be about one
     behind = [text[found.end() :] for found in reversed([*_MARKER.finditer(text)][-_MOST_MARKERS:])]
     lines = [_line_of_answer(rest) for rest in behind]
     yield next((line for line, rest in zip(lines, behind, strict=True) if _has_mathematics(line, rest)), None)
     yield _after(_HASHES, text)
-    yield last_boxed(text)
     yield lines[0] if lines else None
     yield _displayed_last(text)
     yield _last_number(text)
@@ -94,12 +95,13 @@ def last_boxed(text: str) -> str | None:
             continue
         rest = text[begin + len(command) :].lstrip()
         if not rest.startswith("{"):
-            return rest.partition("$")[0] or None
+            unbraced = _UNBRACED.match(rest)
+            return None if unbraced is None else unbraced[0]
         depth = 0
-        for position, character in enumerate(rest):
-            depth += (character == "{") - (character == "}")
+        for brace in _BRACES.finditer(rest):
+            depth += 1 if brace[0] == "{" else -1
             if depth == 0:
-                return rest[1:position]
+                return rest[1 : brace.start()]
     return None
 
 

@@ -72,6 +72,8 @@ def function_named(name: str) -> Callable[..., Any]:
         function = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"grader {name!r} names no function, as MODULE:NAME would: {error}") from error
+    except Exception as error:  # anything may happen in anybody's module
+        raise ConfigurationError(f"grader {name!r}: its module fails: {type(error).__name__}: {error}") from error
     if not callable(function):
         raise ConfigurationError(f"grader {name!r} is no function")
     return function  # type: ignore[no-any-return]
@@ -86,11 +88,14 @@ def _is_importable(name: str, function: Callable[..., Any]) -> bool:
 
 def _parameters(function: Callable[..., Any], name: str) -> int:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [
-        each.name
-        for each in inspect.signature(function).parameters.values()
-        if each.kind in kinds and each.default is inspect.Parameter.empty
-    ]
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError as error:
+        raise ConfigurationError(f"the grader {name} does not say which arguments it takes") from error
+    required = [each for each in parameters if each.default is inspect.Parameter.empty]
+    needed = [each.name for each in required if each.kind in kinds]
+    if named := [each.name for each in required if each.kind is inspect.Parameter.KEYWORD_ONLY]:
+        raise ConfigurationError(f"the grader {name} wants {', '.join(named)} by name, which nobody gives it")
     if len(needed) not in (_COMPARES, _JUDGES):
         raise ConfigurationError(
             f"the grader {name} takes {len(needed)} arguments; it should take a reference and an answer, or a problem "

@@ -87,13 +87,24 @@ class GradingProcess:
         if self._worker is not None and self._replies is not None and self._worker.returncode is None:
             return self._worker, self._replies
         await self._end()
-        self._worker = await anyio.open_process(
-            # -P: nothing in the working directory is imported unless it is here.
-            [sys.executable, "-P", "-m", "asyncsearch.answers.grading_worker", self._function, str(self._time_limit)],
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C is for this process to handle
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)},
-        )
+        # -P: nothing in the working directory is imported unless it is here.
+        worker = [
+            sys.executable,
+            "-P",
+            "-m",
+            "asyncsearch.answers.grading_worker",
+            self._function,
+            str(self._time_limit),
+        ]
+        try:
+            self._worker = await anyio.open_process(
+                worker,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is for this process to handle
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)},
+            )
+        except OSError as error:
+            raise GradingError(f"the process that grades by {self._function} cannot be started: {error}") from error
         assert self._worker.stdout is not None
         self._replies = BufferedByteReceiveStream(self._worker.stdout)
         works = False

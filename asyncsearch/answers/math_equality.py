@@ -9,11 +9,11 @@ import re
 from functools import partial
 
 from asyncsearch.answers.algebra import COMMAND, equal_expressions
-from asyncsearch.answers.brackets import entries_of
+from asyncsearch.answers.brackets import enclosing_brackets, entries_of
 from asyncsearch.answers.notations import equal_based, equal_clocks, equal_ratios, equal_remainders
 from asyncsearch.answers.number_words import with_digits
 from asyncsearch.answers.plain_latex import is_text, plain_latex
-from asyncsearch.answers.relations import related
+from asyncsearch.answers.relations import as_union, related
 from asyncsearch.answers.units import Quantity, quantity
 
 __all__ = ["equal_answers"]
@@ -26,7 +26,10 @@ _CAPITALS = re.compile(r"[A-Z]{2,}")
 _FILLERS = re.compile(r"\A(?:(?:the|a|an|on|in|at|it is)\s+)+", re.IGNORECASE)
 _CHOICE = re.compile(r"(?:option|choice|answer)\s*(\(?[A-Z]\)?)", re.IGNORECASE)
 _CONJUNCTION = re.compile(r"(?:\s*,)?\s+(?:and|or)\s+")
+_OR = re.compile(r"(?:\s*,)?\s+or\s+")
+_OPERATOR = re.compile(r"[+=^_/*|<>&]|\d[a-zA-Z(]|[a-zA-Z]\(|\)\(")
 _TWICE = re.compile(r"([a-z -]+[a-z])\s*\(\s*([-+]?[\d.]+)\s*\)", re.IGNORECASE)
+_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _INTERVAL = re.compile(r"[(\[].*,.*[)\]]|\\(?:cup|cap|infty|mathbb)")
 
 
@@ -53,8 +56,8 @@ def equal_answers(left: str, right: str) -> bool:
         partial(equal_ratios, equal=_equal_quantities),
         partial(equal_remainders, equal=equal_answers),
         _equal_lists,
-        _equal_texts,
         _equal_related,
+        _equal_texts,
     ):
         if (decided := rule(left, right)) is not None:
             return decided
@@ -67,14 +70,21 @@ def _without_words(text: str) -> str:
         return twice[2]
     if (choice := _CHOICE.fullmatch(text)) is not None:
         return choice[1]
+    if (union := as_union(_OR.split(text))) is not None:
+        return union
     return with_digits(_CONJUNCTION.sub(", ", with_digits(text)))
 
 
 def _equal_lists(left: str, right: str) -> bool | None:
-    """Of lists without brackets that are equally long: each entry has one that is the same."""
-    entries, others = entries_of(left), entries_of(right)
-    if len(entries) != len(others) or len(entries) == 1:
+    """Of lists that are equally long, of which at least one has no brackets: each entry has one that is the same.
+
+    Those of a tuple have to be in its order.
+    """
+    (entries, bracket), (others, other_bracket) = _listed(left), _listed(right)
+    if len(entries) != len(others) or len(entries) == 1 or (bracket and other_bracket):
         return None
+    if {bracket, other_bracket} & {"(", "["}:
+        return all(map(equal_answers, entries, others))
     left_over = [*others]
     for entry in entries:
         found = next((other for other in left_over if equal_answers(entry, other)), None)
@@ -82,6 +92,14 @@ def _equal_lists(left: str, right: str) -> bool | None:
             return False
         left_over.remove(found)
     return True
+
+
+def _listed(text: str) -> tuple[list[str], str]:
+    """The entries of a list, and the bracket that it begins with; nothing where it has none."""
+    brackets = enclosing_brackets(text)
+    if brackets is None:
+        return entries_of(text), ""
+    return entries_of(text[len(brackets[0]) : -len(brackets[1])]), brackets[0]
 
 
 def _equal_texts(left: str, right: str) -> bool | None:
@@ -95,11 +113,12 @@ def _equal_texts(left: str, right: str) -> bool | None:
 
 
 def _has_words(answer: str) -> bool:
-    return _WORD.search(COMMAND.sub(" ", quantity(answer).value)) is not None
+    value = COMMAND.sub(" ", quantity(answer).value)
+    return _WORD.search(value) is not None and _OPERATOR.search(value) is None
 
 
 def _letters(answer: str) -> str:
-    return re.sub(r"[\s().'\"]+", "", _FILLERS.sub("", answer)).lower()
+    return re.sub(r"[\s()'\"]+|\.(?!\d)", "", _FILLERS.sub("", answer)).lower()
 
 
 def _equal_related(left: str, right: str) -> bool | None:
@@ -123,6 +142,8 @@ def _equal_related(left: str, right: str) -> bool | None:
 
 
 def _equal_quantities(left: str, right: str) -> bool:
+    if _SPACE.sub("", left) == _SPACE.sub("", right):
+        return True
     first, second = quantity(left), quantity(right)
     if first.is_of_another_kind(second):
         return False

@@ -5,16 +5,22 @@ Each rule says whether two answers are the same, or None if they are not in its 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from fractions import Fraction
+
+from asyncsearch.answers.number_words import with_digits
 
 __all__ = ["equal_based", "equal_clocks", "equal_ratios", "equal_remainders"]
 
-_BASED = re.compile(r"([0-9A-Fa-f]+)\s*_\s*\{?\s*(\d+)\s*\}?")
-_DIGITS = re.compile(r"[0-9A-Fa-f]+")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BASED = re.compile(
+    r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*"
+    r"(?:_\s*\{?\s*(\d+|[a-z]+)\s*\}?|\(?\s*(?:in )?base[ -](\d+|[a-z]+)\s*\)?)",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*(\d{2}))?\s*(?:([ap])\.?\s*m\.?)?", re.IGNORECASE)
-_RATIO = re.compile(r"(\d+)\s*:\s*(\d+)")
+_RATIO = re.compile(r"\d+(?:\s*:\s*\d+)+")
 _REMAINDER = re.compile(
     r"(?:\(?\s*[a-zA-Z]\s*\\equiv(?![a-zA-Z]))?(.+?)\s*"
     r"(?:\\p?mod(?![a-zA-Z])\s*\{?\s*(\d+)\s*\}?|\(\s*\\?b?mod(?![a-zA-Z])\s*\{?\s*(\d+)\s*\}?\s*\))\s*\)?"
@@ -23,13 +29,24 @@ _REMAINDER = re.compile(
 
 def equal_based(left: str, right: str) -> bool | None:
     """Of numbers in another base: the same digits in the same base, or without a base, which the problem has named."""
-    based = _BASED.fullmatch(left), _BASED.fullmatch(right)
+    based = _based(left), _based(right)
     if based[0] is not None and based[1] is not None:
-        return based[0].groups() == based[1].groups()
+        return based[0] == based[1]
     for one, other in ((based[0], right), (based[1], left)):
-        if one is not None and _DIGITS.fullmatch(other):
-            return one[1] == other
+        if one is not None and other.isalnum():
+            return one[0] == other.lower()
     return None
+
+
+def _based(text: str) -> tuple[str, int] | None:
+    """Digits and their base; None where these are not digits of that, but a letter with its subscript."""
+    found = _BASED.fullmatch(text)
+    if found is None:
+        return None
+    digits, base = found[1].lower(), with_digits((found[2] or found[3]).lower())
+    if not (base.isdecimal() and 2 <= int(base) <= len(_DIGITS) and digits[0] in _DIGITS[:10]):
+        return None
+    return (digits, int(base)) if all(digit in _DIGITS[: int(base)] for digit in digits) else None
 
 
 def equal_clocks(left: str, right: str) -> bool | None:
@@ -45,15 +62,23 @@ def equal_clocks(left: str, right: str) -> bool | None:
 
 
 def equal_ratios(left: str, right: str, equal: Callable[[str, str], bool]) -> bool | None:
-    """Of ratios, one of which may be written as a fraction; what has none is compared by ``equal``."""
-    ratios = _RATIO.fullmatch(left), _RATIO.fullmatch(right)
-    if not any(ratios) or any(ratio is not None and int(ratio[2]) == 0 for ratio in ratios):
+    """Of ratios, one of two parts perhaps written as a fraction; what has none is compared by ``equal``."""
+    first, second = _ratio(left), _ratio(right)
+    if first is not None and second is not None:
+        return first == second
+    for ratio, other in ((first, right), (second, left)):
+        if ratio is not None:
+            return len(ratio) == 2 and ratio[1] != 0 and equal(f"{ratio[0]}/{ratio[1]}", other)
+    return None
+
+
+def _ratio(text: str) -> tuple[int, ...] | None:
+    """The parts of a ratio in the least whole numbers, None if it is none."""
+    if _RATIO.fullmatch(text) is None:
         return None
-    first, second = (
-        text if ratio is None else str(Fraction(int(ratio[1]), int(ratio[2])))
-        for ratio, text in zip(ratios, (left, right), strict=True)
-    )
-    return equal(first, second)
+    parts = [int(part) for part in text.split(":")]
+    divisor = math.gcd(*parts) or 1
+    return tuple(part // divisor for part in parts)
 
 
 def equal_remainders(left: str, right: str, equal: Callable[[str, str], bool]) -> bool | None:

@@ -46,14 +46,25 @@ _PARTS = MappingProxyType(
     | {"half": 2, "halves": 2, "quarter": 4, "quarters": 4}
 )
 _WORD = re.compile(r"[\s-]*([a-zA-Z]+)")
+_AND_A_PART = re.compile(r"\A(-?\d+) and (?:a|an|one) ([a-zA-Z]+)")
 _SIGN = re.compile(r"(?:negative|minus)\s+", re.IGNORECASE)
 
 
 def with_digits(text: str) -> str:
     """A text with digits for the number in words that it begins with, as LaTeX; an ordinal only if it is all of it.
 
-    "minus twenty-one apples" becomes "-21 apples", "two thirds" a fraction. What begins otherwise is left as it is.
+    "minus twenty-one apples" becomes "-21 apples", "two thirds" a fraction, "two and a half" a mixed number. What
+    begins otherwise is left as it is.
     """
+    return _AND_A_PART.sub(_mixed, _with_cardinal(text), count=1)
+
+
+def _mixed(found: re.Match[str]) -> str:
+    parts = _PARTS.get(found[2].lower())
+    return found[0] if parts is None else f"{found[1]}\\frac{{1}}{{{parts}}}"
+
+
+def _with_cardinal(text: str) -> str:
     sign = _SIGN.match(text)
     rest = text if sign is None else text[sign.end() :]
     minus = "" if sign is None else "-"

@@ -24,6 +24,8 @@ _CHARACTERS = str.maketrans(
         "°": r"^\circ ",
         "≤": r"\le ",
         "≥": r"\ge ",
+        "⩽": r"\le ",
+        "⩾": r"\ge ",
         "≠": r"\ne ",
         "≈": r"\approx ",
         "∪": r"\cup ",
@@ -43,7 +45,15 @@ _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n"
 _SUPERSCRIPT = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
 _DASH = re.compile(r"(?:^|(?<=[\s(\[{,=]))[–—](?=[\d.\\a-zA-Z])")
 _ROOT = re.compile(r"√\s*(\d+|[a-zA-Z]|\([^()]*\)|\{[^{}]*\})")
-_PROGRAM_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)")
+_PROGRAM_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(((?:[^()]|\([^()]*\))*)\)")
+_PROGRAM_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(-])")
+_FUNCTION = re.compile(
+    r"(?<![\\a-zA-Z])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|log|ln|exp)(?=\s*[(\\\d]|\s[a-zA-Z](?![a-zA-Z]))"
+)
+_ROOT_OF_A_SIGN = re.compile(r"(\\sqrt\s*\[\d+\])\s*(\d|[a-z])")
+_FRACTION_OF_PI = re.compile(r"\\frac\s*(\\pi)\s*(\d)")
+_UNEQUAL = re.compile(r"=/=|!=|/=")
+_TIMES = re.compile(r"(?<=\d)\s*[xX*]\s*(?=10\s*\^)")
 _PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
 
 _SPACES = re.compile(
@@ -63,18 +73,19 @@ _TEXT = re.compile(
 _TEXT_ALONE = re.compile(r"[$\s]*\\(?:text(?:bf|it|rm|sf|normal)?|mbox|hbox)\s*\{\s*[a-zA-Z]{2,}\s*\}[$\s.]*")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(.*)\}", re.DOTALL)
 
-_GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,?\s*\\[!,;: ]\s*|,\s*\\!\s*)(?=\d{3}(?!\d))")
+_GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,?\s*\\!\s*|\\[,;: ]\s*)(?=\d{3}(?!\d))")
 _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
-_SPACED_MIXED = re.compile(r"(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)")
+_SPACED_MIXED = re.compile(r"(-?)\s*(\d+)(?:\s+and)?\s+(\d+)\s*/\s*(\d+)(?=\Z|\s+[a-zA-Z]{2,})")
+_HYPHENED_MIXED = re.compile(r"(-?)(\d+)-(\d+)\s*/\s*(\d+)(?=\s+[a-zA-Z]{2,})")
 
 _DOTS = re.compile(r"(?<=\d)\s*(?:\.\.\.|…)")
 _SCIENTIFIC = re.compile(r"(?<![\d.a-zA-Z\\])(\d+(?:\.\d+)?)[eE]([+-]?)0*(\d+)(?![\w.])")
 
 _DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
 _HEDGE = re.compile(
-    r"(?:therefore|thus|approximately|about|around|roughly|exactly|simply|equals|equal to|is|=|\\approx(?![a-zA-Z]))"
-    r"\s*",
+    r"(?:(?:therefore|thus|approximately|about|around|roughly|exactly|simply|equals|equal to|is|\\approx)(?![a-zA-Z])"
+    r"|=)\s*",
     re.I,
 )
 _ENDS = ".;,"
@@ -100,8 +111,8 @@ def plain_latex(text: str) -> str:
     text = _ORDINAL.sub("", _FRACTION_OF_DIGITS.sub(_fraction_in_braces, text))
     if _SPACED_GROUPS.fullmatch(text):
         text = text.replace(" ", "")
-    if (mixed := _SPACED_MIXED.fullmatch(text)) is not None:
-        text = "{}{}\\frac{{{}}}{{{}}}".format(*mixed.groups())
+    if (mixed := _SPACED_MIXED.match(text) or _HYPHENED_MIXED.match(text)) is not None:
+        text = "{}{}\\frac{{{}}}{{{}}}".format(*mixed.groups()) + text[mixed.end() :]
     return re.sub(r"\s+", " ", _without_separators(text)).strip()
 
 
@@ -111,6 +122,10 @@ def _fraction_in_braces(found: re.Match[str]) -> str:
 
 def _ascii(text: str) -> str:
     text = _DASH.sub("-", "".join(map(_fraction, text)).translate(_CHARACTERS))
+    text = _TIMES.sub(r"\\times ", _PROGRAM_POWER.sub("^", text))
+    text = _FUNCTION.sub(r"\\\1", _ROOT_OF_A_SIGN.sub(r"\1{\2}", text))
+    text = _FRACTION_OF_PI.sub(r"\\frac{\1}{\2}", text)
+    text = _UNEQUAL.sub(r"\\ne ", text)
     text = _DOTS.sub(r"\\ldots ", text)
     text = _SUPERSCRIPT.sub(lambda found: f"^{{{''.join(map(_SUPERSCRIPTS.__getitem__, found[0]))}}}", text)
     text = _PROGRAM_ROOT.sub(r"\\sqrt{\1}", _ROOT.sub(lambda found: f"\\sqrt{{{found[1].strip('{}()')}}}", text))

@@ -26,7 +26,9 @@ _TERM = re.compile(
 )
 _OPERATION = re.compile(r"/|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])|\*")
 _SIGN = re.compile(r"\s*([-+]?)\s*")
-_REPEATING = re.compile(r"(?<![\d.])(\d*)\.(\d*)\\overline\s*(?:\{\s*(\d+)\s*\}|(\d))(?!\d)")
+_REPEATING = re.compile(
+    r"(?<![\d.])(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)\Z)(?!\d)"
+)
 _FINITE = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
 
 
@@ -80,7 +82,7 @@ def _without_repetition(text: str) -> str:
 
 
 def _fraction(repeating: re.Match[str]) -> str:
-    before, behind, period = repeating[1], repeating[2], repeating[3] or repeating[4]
+    before, behind, period = repeating[1], repeating[2], repeating[3] or repeating[4] or repeating[5]
     shift, cycle = 10 ** len(behind), 10 ** len(period) - 1
     value = Fraction(int(f"{before}{behind}" or "0"), shift) + Fraction(int(period), shift * cycle)
     return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"

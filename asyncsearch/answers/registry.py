@@ -29,4 +29,7 @@ def make_grader(name: str, *, time_limit: float) -> Grader:
     if not issubclass(found, Grader):
         raise ConfigurationError(f"grader {name!r}: what is registered is no Grader")
     make: Callable[..., Grader] = found
-    return make(time_limit=time_limit)
+    try:
+        return make(time_limit=time_limit)
+    except TypeError as error:
+        raise ConfigurationError(f"grader {name!r}: cannot be made with a time_limit: {error}") from error

@@ -6,20 +6,24 @@ r"""Answers that are equations and inequalities: when one of them stands for its
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncsearch.answers.brackets import matches_outside
 
-__all__ = ["Related", "related"]
+__all__ = ["Related", "as_union", "related"]
 
 _RELATION = re.compile(
     r"(?P<same>=|\\approx(?![a-zA-Z])|\\equiv(?![a-zA-Z])|\\in(?![a-zA-Z])|:=)"
     r"|(?P<other><=?|>=?|\\(?:le|leq|leqslant|ge|geq|geqslant|lt|gt|ne|neq)(?![a-zA-Z]))"
 )
 _NAME = re.compile(
-    r"\\?[a-zA-Z]+(?:\s*_\s*(?:\w|\{[^{}]*\}))?(?:\s*\^\s*\{-1\})?(?:\s*\(\s*[a-zA-Z]\s*\))?"
-    r"|\(\s*[a-zA-Z](?:\s*,\s*[a-zA-Z])+\s*\)"
+    r"\\?[a-zA-Z]+(?:\s*_\s*(?:\w|\{[^{}]*\}))?(?:\s*\^\s*\{-1\})?(?:\s*\(\s*-?[\w ]+\s*\))?"  # x_1, f(2), P( red )
+    r"|\(\s*[a-zA-Z](?:\s*,\s*[a-zA-Z])+\s*\)|\[[A-Z]+\]"  # a point, an area
+    r"|(?:\\(?:angle|triangle|measuredangle)\s*)?[A-Z]+(?:\s*[-+]\s*[A-Z]+)*"
+    r"|[a-w](?:\s*[-+]\s*[a-w])+|[a-zA-Z]+(?: [a-zA-Z]+)+"  # what is asked for: m + n, but no equation of a line
 )
+_BOUND = re.compile(r"([a-zA-Z])\s*(<=?|>=?|\\(?:le|leq|leqslant|ge|geq|geqslant|lt|gt)(?![a-zA-Z]))([^<>=]+)")
 _VARIABLE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]+")
 
 
@@ -60,8 +64,26 @@ def related(answer: str) -> Related:
     is_inequality = any(relation["other"] for relation in relations)
     if is_inequality or not relations:
         return Related(sides, is_inequality, name=None)
+    if len(sides) == 2 and _NAME.fullmatch(sides[1]) and not _VARIABLE.search(sides[0]):
+        sides = sides[::-1]
     first, *_ = sides
     if _NAME.fullmatch(first):
         return Related(sides, is_inequality=False, name=first)
     is_calculation = first and not any(_VARIABLE.search(side) for side in sides[:-1])
     return Related(sides, is_inequality=False, name="" if is_calculation else None)
+
+
+def as_union(parts: Sequence[str]) -> str | None:
+    """Two or more inequalities of one variable as a union of intervals, None if they are not."""
+    bounds = [_BOUND.fullmatch(part.strip()) for part in parts]
+    found = [bound for bound in bounds if bound is not None]
+    if len(found) < max(len(parts), 2) or len({bound[1] for bound in found}) != 1:
+        return None
+    return r" \cup ".join(_interval(bound[2], bound[3].strip()) for bound in found)
+
+
+def _interval(relation: str, bound: str) -> str:
+    includes = relation not in ("<", ">", r"\lt", r"\gt")
+    if relation.startswith(("<", r"\l")):
+        return rf"(-\infty, {bound}{']' if includes else ')'}"
+    return rf"{'[' if includes else '('}{bound}, \infty)"

@@ -62,19 +62,22 @@ _MEANINGS = MappingProxyType({"percent": Fraction(1, 100), "dozen": Fraction(12)
 _WORDS_OF_MATHEMATICS = frozenset(
     (
         *("and", "or", "pi", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "frac", "mod"),
-        *("plus", "minus", "over", "divided", "factorial", "choose", "modulo", "point"),
+        *("plus", "minus", "over", "divided", "factorial", "choose", "modulo", "point", "most", "least"),
     )
 )
 _ARTICLES = frozenset(("a", "an"))
 _SIGNS = MappingProxyType({"$": "dollar", "€": "euro", "£": "pound sterling"})
 
-_PERCENT = re.compile(r"(.*[^\\\s])\s*(?:\\?%|percent)", re.DOTALL)
+_PERCENT = re.compile(r"(.*[^\\\s])\s*(?:\\?%|percent)(?:\s+of\s[a-zA-Z ]+)?", re.DOTALL)
 _DEGREES = re.compile(r"(.*[^\\\s{])\s*(?:\^\s*\{?\s*\\circ\s*\}?)\s*([CF]?)", re.DOTALL)
 _SCALES_OF_DEGREES = MappingProxyType({"": "degree", "C": "degree celsius", "F": "degree fahrenheit"})
 _HALF_OF_THE_DAY = re.compile(r"(.*\d)\s*([ap])\.?\s*m\.?", re.DOTALL | re.IGNORECASE)
 _CURRENCY = re.compile(r"([-+]?)\s*(?:\\?(\$)|([€£])|USD|US\$)\s*(?=[-+.\d\\(])")
 _CURRENCY_BEHIND = re.compile(r"(.*\S)\s*([€£$])")
 _LAST_WORD = re.compile(r"(\(?)([a-zA-Z]+)\.?(?:\s*\^\s*\{?\s*([-\d]+)\s*\}?)?(\)?)\Z")
+_LETTERS = frozenset("msghlNJKVWA")
+_NUMBER = re.compile(r"\(?[-+]?[\d.,]+\)?(?:\s*/\s*\d+)?")
+_TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _VALUE_ENDS = re.compile(r"(?:[\d.)}\]!|]|\\pi)\s*\Z")
 
 
@@ -106,7 +109,7 @@ def quantity(text: str) -> Quantity:
     """The value of an answer in `plain_latex`, without its unit."""
     if (percent := _PERCENT.fullmatch(text)) is not None:
         return Quantity(percent[1], unit="percent")
-    if (degrees := _DEGREES.fullmatch(text)) is not None:
+    if (degrees := _DEGREES.fullmatch(text)) is not None and not _TRIGONOMETRIC.search(text):
         return Quantity(degrees[1], unit=_SCALES_OF_DEGREES[degrees[2]])
     if (half := _HALF_OF_THE_DAY.fullmatch(text)) is not None:
         return Quantity(half[1], unit=f"{half[2].lower()}m")
@@ -134,8 +137,7 @@ def _split_words(text: str) -> Quantity:
             break
         if not is_known and before[-1:].isalnum():
             break
-        is_letter = len(word) == 1 and not (is_known and spelling.islower() and before[-1:] in (" ", "/"))
-        if is_letter and not (words and word in _ARTICLES):
+        if len(word) == 1 and not (words and word in _ARTICLES) and not _is_unit(spelling, before):
             break
         words.append(word)
         power = exponent or power
@@ -147,6 +149,13 @@ def _split_words(text: str) -> Quantity:
         if _VALUE_ENDS.search(rest):
             return _described(rest, words[::-1], power) or Quantity(text)
     return Quantity(text)
+
+
+def _is_unit(letter: str, before: str) -> bool:
+    """Whether a letter is a unit and no variable: after a plain number, or in a rate."""
+    if letter not in _LETTERS or before[-1:] not in (" ", "/"):
+        return False
+    return before.endswith("/") or _NUMBER.fullmatch(before.rstrip()) is not None
 
 
 def _described(value: str, words: list[str], power: str | None) -> Quantity | None:

@@ -104,7 +104,10 @@ def _counts(run: EvaluatedRun) -> str:
     if found.grading_gave_up:
         words += f", {found.grading_gave_up} pairs of answers took too long to compare and count as different"
     if found.grading_failed:
-        words += f", {found.grading_failed} with answers at which the grader fails, which count as wrong"
+        words += (
+            f", {found.grading_failed} with answers at which the grader fails, which count as wrong (the first time: "
+            f"{found.grading_error})"
+        )
     words += f"; {found.seconds:,.1f} seconds; at most {found.accounts.peak_tokens:,} tokens held for one problem"
     if not found.judgements:
         return words

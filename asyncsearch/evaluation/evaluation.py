@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from asyncsearch.accounting import Accounts
 from asyncsearch.answers.grader import Grader
-from asyncsearch.errors import AsyncSearchError
+from asyncsearch.errors import AsyncSearchError, printable
 from asyncsearch.evaluation.accuracy import Accuracy
 from asyncsearch.evaluation.bootstrap import Estimate, estimate
 from asyncsearch.evaluation.judgement import METHODS, Judgement, Method, failure, judge
@@ -26,8 +26,8 @@ class Evaluation:
 
     ``judgements`` are of the problems that have a reference, in the order of the dataset; ``ungraded`` ones, which have
     none, do not count. ``failed`` problems count as wrong, and so do ``grading_failed`` ones, which have answers at
-    which the grader raises. ``grading_gave_up`` pairs of answers took too long to compare and count as different.
-    ``seconds`` is how long the run took, as far as its last result says.
+    which the grader raises; ``grading_error`` is what it said the first time. ``grading_gave_up`` pairs of answers took
+    too long to compare and count as different. ``seconds`` is how long the run took, as far as its last result says.
     """
 
     judgements: tuple[Judgement, ...]
@@ -38,6 +38,7 @@ class Evaluation:
     seconds: float
     grading_gave_up: int
     grading_failed: int
+    grading_error: str | None
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -101,6 +102,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
     """
     judgements: list[Judgement] = []
     solved = failed = ungraded = grading_failed = 0
+    grading_error: str | None = None
     accounts = Accounts()
     seconds = 0.0
     gave_up_before = grader.gave_up
@@ -118,8 +120,9 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
                 judgement = await judge(result, result.reference, grader)
             except AsyncSearchError:
                 raise
-            except Exception:  # noqa: BLE001 - a grader is anybody's code
+            except Exception as error:  # noqa: BLE001 - a grader is anybody's code
                 grading_failed += 1
+                grading_error = grading_error or printable(f"{type(error).__name__}: {error}")
         judgements.append(judgement)
     return Evaluation(
         judgements=tuple(judgements),
@@ -130,6 +133,7 @@ async def evaluate(results: Iterable[ProblemResult], grader: Grader) -> Evaluati
         seconds=seconds,
         grading_gave_up=grader.gave_up - gave_up_before,
         grading_failed=grading_failed,
+        grading_error=grading_error,
     )
 
 

@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"\d+")
 _END = "<|endoftext|>"
 """``sgl_baseline.py`` puts it behind the worked solutions of GSM8K."""
 
-_STATES_ANSWER = re.compile(r"answer\s+is|####|\\f?boxed", re.IGNORECASE)
+_STATES_ANSWER = re.compile(r"answer(?:\s+is|[\s*_]*[:=])|####|\\f?boxed", re.IGNORECASE)
 
 
 def is_reference_file(path: Path) -> bool:

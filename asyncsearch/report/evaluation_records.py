@@ -46,6 +46,7 @@ def figures_record(found: Evaluation) -> dict[str, Any]:
         "ungraded": found.ungraded,
         "grading_gave_up": found.grading_gave_up,
         "grading_failed": found.grading_failed,
+        "grading_error": found.grading_error,
         "seconds": found.seconds,
         "found": found.found.value,
         "different_answers": found.different_answers,

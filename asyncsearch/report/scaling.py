@@ -14,8 +14,9 @@ import orjson
 from asyncsearch.files import write_whole_file
 from asyncsearch.report.plots import DrawnPlot, draw, saturation_plot, scaling_plot
 from asyncsearch.report.scaling_table import scaling_record
-from asyncsearch.run_directory import read_config
-from asyncsearch.scaling import FittedCurve, ScalingPoint, fitted_curves, scaling_points
+from asyncsearch.run_directory import read_config, read_results
+from asyncsearch.scaling import FittedCurve, ScalingPoint, fit_saturation, measure_scaling
+from asyncsearch.strategies import Sampling
 from asyncsearch.sweep import model_names
 
 __all__ = ["Scaling", "can_draw", "read_scaling", "write_scaling"]
@@ -63,11 +64,15 @@ def can_draw() -> bool:
 async def read_scaling(runs: Sequence[Path], *, fits: bool = True) -> list[Scaling]:
     """Read what runs say, those of the same problems together, without the curves if no ``fits`` are wanted.
 
+    Of runs that differ in their width alone, and of which the wider has the narrower inside, the widest is read that is
+    complete: the others would be the same points once more.
+
     Raises:
         RunDirectoryError: one is none.
         StorageError: one cannot be read, or is damaged.
         GradingError: answers cannot be compared at all.
     """
+    runs = _without_narrower(runs)
     configs = [read_config(run) for run in runs]
     models = model_names(runs)
     found: dict[str, list[tuple[Path, str, str]]] = {}
@@ -76,13 +81,30 @@ async def read_scaling(runs: Sequence[Path], *, fits: bool = True) -> list[Scali
     return [await _read_some(together, fits=fits) for together in found.values()]
 
 
+def _without_narrower(runs: Sequence[Path]) -> list[Path]:
+    kept: dict[bytes, tuple[tuple[bool, int], Path]] = {}
+    for run in runs:
+        config = read_config(run)
+        width = config["parameters"]["width"]
+        is_whole = sum(1 for _ in read_results(run)) >= config["problems"]
+        parameters = {name: value for name, value in config["parameters"].items() if name != "width"}
+        key = orjson.dumps({**config, "parameters": parameters}, option=orjson.OPT_SORT_KEYS)
+        if config["strategy"] != Sampling.name:
+            key = str(run).encode()
+        rank = (is_whole, width)
+        if key not in kept or rank > kept[key][0]:
+            kept[key] = (rank, run)
+    return [run for run in runs if any(run is one for _, one in kept.values())]
+
+
 async def _read_some(runs: Sequence[tuple[Path, str, str]], *, fits: bool) -> Scaling:
     points: list[ScalingPoint] = []
     curves: list[FittedCurve] = []
     for run, model, variant in runs:
-        points += await scaling_points(run, model=model, variant=variant)
-        if fits:
-            curves += await fitted_curves(run, model=model, variant=variant)
+        measured = await measure_scaling(run, model=model, variant=variant)
+        points += measured.points
+        for curve in measured.curves if fits else ():
+            curves.append(FittedCurve(model=model, variant=variant, curve=curve, fit=fit_saturation(curve)))
     return Scaling(runs=tuple(run for run, _, _ in runs), points=tuple(points), curves=tuple(curves))
 
 

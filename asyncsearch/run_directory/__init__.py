@@ -9,6 +9,7 @@ from asyncsearch.run_directory.layout import (
     CONFIG_FILE,
     JOURNAL_FILE,
     RESULTS_FILE,
+    RUNS_FILE,
     read_config,
     unwritable,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "CONFIG_FILE",
     "JOURNAL_FILE",
     "RESULTS_FILE",
+    "RUNS_FILE",
     "Holder",
     "Resumption",
     "RunDirectory",

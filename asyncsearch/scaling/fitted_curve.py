@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from asyncsearch.evaluation import Method
-from asyncsearch.replay import recorded_options
-from asyncsearch.run_directory import read_config, read_results
-from asyncsearch.scaling.saturation import Saturation, fit_saturation
-from asyncsearch.scaling.voting_curve import VotingCurve, voting_curve
+from asyncsearch.scaling.saturation import Saturation
+from asyncsearch.scaling.voting_curve import VotingCurve
 
-__all__ = ["FittedCurve", "fitted_curves"]
+__all__ = ["FittedCurve"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +26,3 @@ class FittedCurve:
     def name(self) -> str:
         """What it is called in a figure."""
         return f"{self.model}: {self.curve.method}" + (f" ({self.variant})" if self.variant else "")
-
-
-async def fitted_curves(run: Path, *, model: str, variant: str = "") -> list[FittedCurve]:
-    """The curves of a run of samples, under a majority vote and, where they are scored, weighted; else none.
-
-    Raises:
-        RunDirectoryError: there is no run.
-        StorageError: it cannot be read.
-        GradingError: answers cannot be compared at all.
-    """
-    config = read_config(run)
-    if config["strategy"] != "sampling":
-        return []
-    weighted = [Method("weighted", config["aggregation"])] if config["parameters"]["scored"] else []
-    found = []
-    async with recorded_options(config).make_grader() as grader:
-        for method in [Method("majority", None), *weighted]:
-            curve = await voting_curve(read_results(run), grader, method)
-            if curve is not None:
-                found.append(FittedCurve(model=model, variant=variant, curve=curve, fit=fit_saturation(curve)))
-    return found

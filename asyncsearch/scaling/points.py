@@ -1,4 +1,4 @@
-"""A run as points of a scaling curve: its error, and the operations that a problem took."""
+"""A run as points of a scaling curve: its error, and the operations that a problem took. And its voting curves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from asyncsearch.errors import ConfigurationError, JournalError, RunDirectoryErr
 from asyncsearch.evaluation import Estimate, Method, evaluate
 from asyncsearch.replay import recorded_options, replay_anytime
 from asyncsearch.run_directory import read_config, read_results
-from asyncsearch.scaling.voting_curve import voting_curve
+from asyncsearch.scaling.voting_curve import VotingCurve, voting_curve
 
-__all__ = ["ScalingPoint", "scaling_points"]
+__all__ = ["RunScaling", "ScalingPoint", "measure_scaling"]
 
+_MAJORITY = Method("majority", None)
 _SAMPLES, _GREEDY = "sampling", "greedy"
 
 
@@ -52,8 +53,16 @@ class ScalingPoint:
         return f"{self.strategy} ({self.variant})" if self.variant else self.strategy
 
 
-async def scaling_points(run: Path, *, model: str, variant: str = "") -> list[ScalingPoint]:
-    """The points of a run, with the narrowest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScaling:
+    """The points of a run, the narrowest first, and, of samples, the curves of a majority and of a weighted vote."""
+
+    points: tuple[ScalingPoint, ...] = ()
+    curves: tuple[VotingCurve, ...] = ()
+
+
+async def measure_scaling(run: Path, *, model: str, variant: str = "") -> RunScaling:
+    """What a run says of scaling.
 
     A run of samples has each smaller number of them inside, and gives a point for 1, 2, 4 and so on, without and with
     the reward model; a vote of these is right with the probability that `voting_curve` finds, over all orders in which
@@ -70,24 +79,26 @@ async def scaling_points(run: Path, *, model: str, variant: str = "") -> list[Sc
     async with recorded_options(config).make_grader() as grader:
         found = await evaluate(read_results(run), grader)
         if not found.judgements:
-            return []
+            return RunScaling()
         is_greedy = strategy == _SAMPLES and not config["parameters"]["temperature"]
         point = partial(_point, model=model, strategy=_GREEDY if is_greedy else strategy, variant=variant)
         if strategy != _SAMPLES:
-            return [point(own, width, found.estimate(own), found.accounts, found.solved + found.failed)]
-        curves = {
-            method: await voting_curve(read_results(run), grader, method)
-            for method in found.methods
-            if method in (Method("majority", None), own) and method.vote != "best-of-n"
-        }
-    points = []
-    for narrow, accounts, problems in await _at_widths(run, width):
-        for method, curve in curves.items():
-            if curve is not None and narrow in curve.samples:
-                points.append(point(method, narrow, curve.accuracy(narrow), accounts, problems))
+            whole = point(own, width, found.estimate(own), found.accounts, found.solved + found.failed)
+            return RunScaling(points=(whole,))
+        votes = (_MAJORITY, Method("weighted", config["aggregation"]))
+        measured = [
+            await voting_curve(read_results(run), grader, method) for method in votes if method in found.methods
+        ]
+    curves = tuple(curve for curve in measured if curve is not None)
+    points = [
+        point(curve.method, narrow, curve.accuracy(narrow), accounts, problems)
+        for narrow, accounts, problems in await _at_widths(run, width)
+        for curve in curves
+        if narrow in curve.samples and curve.method in (_MAJORITY, own)
+    ]
     if own.vote == "best-of-n":
         points.append(point(own, width, found.estimate(own), found.accounts, found.solved + found.failed))
-    return points
+    return RunScaling(points=tuple(points), curves=curves)
 
 
 async def _at_widths(run: Path, width: int) -> list[tuple[int, Accounts, int]]:

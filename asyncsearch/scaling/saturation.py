@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from asyncsearch.evaluation import Estimate
+from asyncsearch.evaluation import Estimate, estimate
 from asyncsearch.scaling.voting_curve import VotingCurve
 
 if TYPE_CHECKING:
@@ -62,19 +62,27 @@ def fit_saturation(curve: VotingCurve) -> Saturation | None:
     limits, gains, rates, deviations = _fit(samples, mean[np.newaxis, :])
     source = np.random.default_rng(_SEED)
     chosen = source.integers(len(values), size=(_RESAMPLES, len(values)))
-    drawn = _fit(samples, np.array([values[rows].mean(axis=0) for rows in chosen]))
+    drawn_limits, drawn_gains, drawn_rates, _ = _fit(samples, np.array([values[rows].mean(axis=0) for rows in chosen]))
     total = len(values)
+    ends = values[:, -1]
+    if ends.min() == ends.max() and float(ends[0]).is_integer():  # of these, resamples know nothing
+        limit = replace(estimate(ends.tolist()), value=float(limits[0]))
+    else:
+        limit = _estimate(float(limits[0]), drawn_limits, total)
     return Saturation(
-        limit=_estimate(float(limits[0]), drawn[0], total),
-        rate=_estimate(float(rates[0]), drawn[2], total),
+        limit=limit,
+        rate=_estimate(float(rates[0]), drawn_rates[drawn_gains != 0], total),
         gain=float(gains[0]),
         deviation=float(deviations[0]),
     )
 
 
 def _estimate(value: float, drawn: np.ndarray[Any, Any], total: int) -> Estimate:
+    """``drawn`` are the values of the resamples that have one."""
     import numpy as np  # noqa: PLC0415
 
+    if not len(drawn):
+        return Estimate(value, value, value, total)
     low, high = np.quantile(drawn, (_TAIL, 1 - _TAIL))
     return Estimate(value, min(float(low), value), max(float(high), value), total)
 

@@ -27,6 +27,7 @@ from asyncsearch.datasets.bundled import BUNDLED
 from asyncsearch.entries import Entry, entries_for
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.options import SolveOptions
+from asyncsearch.run_directory import RUNS_FILE
 from asyncsearch.strategies.registry import strategy_named
 from asyncsearch.yaml_files import read_yaml, write_yaml
 
@@ -106,6 +107,8 @@ class Sweep:
         for said in strategies:
             own = {key: value for key, value in said.items() if key != "widths"}
             if "width" in own:
+                if "widths" in said:
+                    raise ConfigurationError(f"{own['strategy']} has a 'width' and 'widths'; leave one away")
                 wide.append(own)
                 continue
             widths = _checked_widths(said["widths"]) if "widths" in said else self.widths
@@ -150,7 +153,7 @@ def _interpret(content: Mapping[Any, Any]) -> Sweep:
     if not (isinstance(models, dict) and models and all(isinstance(own, dict) for own in models.values())):
         raise ConfigurationError("models must be a mapping of names to what each has of its own, as 'policy'")
     for name in models:
-        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        if not (isinstance(name, str) and _NAME.fullmatch(name) and name not in (SWEEP_FILE, RUNS_FILE)):
             raise ConfigurationError(f"{name!r} cannot be a model's name: its runs are in a directory of that name")
     found: dict[str, Configuration] = {}
     for name, own in models.items():

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from asyncsearch.datasets.arithmetic import bundled_model
+from asyncsearch.datasets.arithmetic import BUNDLED_MODELS, bundled_model
 from asyncsearch.errors import ConfigurationError, ModelError
-from asyncsearch.plugins import RUNTIMES, load_plugin
+from asyncsearch.plugins import RUNTIMES, load_plugin, suggestion
 from runtimes.base import Capabilities, ModelSize, Runtime, RuntimeFailure
 
 __all__ = ["open_runtime", "size_of"]
@@ -46,6 +46,8 @@ def size_of(model: Capabilities | None, *, parameters: float | None = None) -> M
 def _runtime_named(text: str) -> Runtime:
     name, colon, address = text.partition(":")
     if name == _BUNDLED:
+        if address not in BUNDLED_MODELS:
+            raise ConfigurationError(f"no model {address!r} ships; {suggestion(address, [*BUNDLED_MODELS])}")
         name, address = "local", str(bundled_model(address))
     if not colon and Path(text).is_dir():
         name, address = "local", text

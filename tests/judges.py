@@ -45,5 +45,9 @@ def wants_a_name(left: str, right: str, *, how: str) -> bool:
     return how == left == right
 
 
+def says_yes(left: str, right: str) -> str:
+    return "yes"
+
+
 def just_one(answer: str) -> bool:
     return bool(answer)

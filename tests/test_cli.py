@@ -99,7 +99,7 @@ def test_the_references_yaml_works(tmp_path: Path) -> None:
         (["solve", "arithmetic", "--config", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["solve", "arithmetic", "--config", "typo.yaml"], "unknown key 'widht'; did you mean 'width'?"),
         (["solve", "broken.jsonl"], "broken.jsonl, line 2: not valid JSON"),
-        (["evaluate", "nowhere"], "nowhere: not a run directory"),
+        (["evaluate", "nowhere"], "nowhere: does not exist"),
         (["evaluate", "taken"], "taken: not a run directory"),
     ],
 )

@@ -151,7 +151,7 @@ def test_what_is_damaged_is_refused_and_no_matter_of_another_run(folder: Path) -
     assert "other: sound" in both.stdout, "what is wrong with one is no matter of the other"
     nothing = command("check", "nothing", cwd=folder)
     assert nothing.returncode == 2
-    assert "not a run directory" in nothing.stderr
+    assert "nothing: does not exist" in nothing.stderr
 
 
 def test_a_damaged_journal_is_cut_and_gone_on_with(folder: Path) -> None:

@@ -257,7 +257,7 @@ def test_what_is_wrong_is_one_line(runs: Path) -> None:
         (("runs", "--aggregation", "max"), "unknown aggregation 'max'; known are last, mean, min, prod"),
         (("runs", "--grader", "nowhere:nothing"), "names no function"),
         (("runs", "--json", "--csv"), "choose one"),
-        (("nowhere",), "nowhere: not a run directory"),
+        (("nowhere",), "nowhere: does not exist"),
     ]:
         refused = command("evaluate", *arguments, cwd=runs)
         assert refused.returncode == 2

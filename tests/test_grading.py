@@ -206,6 +206,13 @@ async def test_a_function_that_raises_fails_the_problem_and_no_other() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_verdict_is_true_or_false() -> None:
+    async with make_grader(f"{judges.MODULE}:says_yes", time_limit=5.0) as grader:
+        with pytest.raises(ValueError, match="it says 'yes', which is neither true nor false"):
+            await grader.is_right("p", "a", "b")
+
+
+@pytest.mark.anyio
 async def test_a_process_that_cannot_begin_is_an_error() -> None:
     async with GradingProcess("nowhere:nothing", time_limit=1.0) as process:
         with pytest.raises(GradingError, match="by nowhere:nothing does not work"):

@@ -382,7 +382,7 @@ def test_a_dataset_may_grow_at_its_end(tmp_path: Path) -> None:
 
 def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     run(tmp_path / "run", Counted())
-    with pytest.raises(RunDirectoryError, match="exists already; resume it, or name another"):
+    with pytest.raises(RunDirectoryError, match="exists already; --resume goes on with it; or name another"):
         run(tmp_path / "run", Counted())
     with pytest.raises(RunDirectoryError, match="seed was 0 and is 1; width was 6 and is 7"):
         run(tmp_path / "run", Counted(), strategy=Rebase(width=7), resume=True, options=SolveOptions(seed=1))

@@ -505,7 +505,7 @@ def test_by_default_it_is_written_into_the_run(runs: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere: not a run directory"),
+        (["nowhere"], "nowhere: does not exist"),
         (["RUN", "--format", "rebbase"], "unknown form 'rebbase'; did you mean 'rebase'?"),
         (["RUN", "--out", "RUN/results.jsonl"], "is a file of a run"),
         (["RUN", "--out", "RUN/journal.bin"], "is a file of a run"),

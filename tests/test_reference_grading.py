@@ -205,7 +205,7 @@ def test_a_spelling_is_right_or_wrong_whatever_the_answer() -> None:
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere: has no math_evaluate.py"),
-        (["CHECKOUT", "nowhere"], "nowhere: not a run directory"),
+        (["CHECKOUT", "nowhere"], "nowhere: does not exist"),
         (["CHECKOUT", "nowhere", "--dataset", "math.jsonl"], "give a run or a dataset, not both"),
         (["CHECKOUT", "--dataset", "math.jsonl"], "math.jsonl: no such file"),
     ],

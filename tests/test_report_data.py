@@ -445,7 +445,7 @@ def test_the_command_writes_a_page_and_says_where(rebased: Path, tmp_path: Path)
     assert "run: its trees are not in the report: " in partly.stderr
     assert "report/index.html: 2 runs" in partly.stdout
     for arguments, said in (
-        (("nowhere", "--out", "report"), "nowhere: not a run directory"),
+        (("nowhere", "--out", "report"), "nowhere: does not exist"),
         (("run", "--out", "run/results.jsonl"), "results.jsonl: cannot be written"),
         (("run", "--out", "report", "--problems", "0"), "--problems"),
         (("run",), "--out"),

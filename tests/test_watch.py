@@ -546,7 +546,7 @@ def look(watch: Watch, now: float) -> None:
 
 def test_a_comparison_is_watched_from_before_it_begins_until_nobody_writes_it(tmp_path: Path) -> None:
     both = tmp_path / "both"
-    with pytest.raises(RunDirectoryError, match="not a run directory"), Watch([both]) as watch:
+    with pytest.raises(RunDirectoryError, match="does not exist"), Watch([both]) as watch:
         watch.look(0.0)
     with Watch([both], wait=True) as watch:
         look(watch, 0.0)
@@ -809,7 +809,7 @@ def test_where_there_is_no_terminal_a_run_and_its_watcher_write_plain_lines(tmp_
 def test_what_cannot_be_watched_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for arguments, message in (
-        (("nowhere",), "nowhere: not a run directory"),
+        (("nowhere",), "nowhere: does not exist"),
         (("empty",), "empty: not a run directory"),
         (("nowhere", "--once", "--wait"), "--once does not wait for anything"),
     ):

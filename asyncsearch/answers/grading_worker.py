@@ -49,7 +49,10 @@ def _reply(judge: Callable[..., Any], arguments: list[str]) -> bool | str:
     """What the function says, or in words what it raised."""
     try:
         said = judge(*arguments)
-        return bool(asyncio.run(_awaited(said)) if inspect.isawaitable(said) else said)
+        verdict = asyncio.run(_awaited(said)) if inspect.isawaitable(said) else said
+        if verdict not in (True, False):
+            raise TypeError(f"it says {verdict!r}, which is neither true nor false")
+        return bool(verdict)
     except Exception as error:  # noqa: BLE001 - it is anybody's code
         return f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()[:_LONGEST_ERROR]
 

@@ -63,6 +63,8 @@ def replay_command(
     out.print(Text(f"{words}{found.accuracy.correct} of {found.accuracy.total} right"))
     out.print(accounts_table(evaluation.accounts))
     _tell_what_is_amiss(run, found)
+    if strategy is vote is aggregation is None and not parameters:
+        out.print(Text(f"{len(found.results)} results are those that the run wrote down"))
 
 
 def _tell_what_is_amiss(run: Path, found: Replay) -> None:

@@ -80,7 +80,8 @@ def search(
         kept = f"what was done is kept in {directory}, {_way_on(end)}" if begun else "nothing was begun"
         err.print(Text(f"{'interrupted' if interrupted else 'stopped'}: {done}; {kept}"), soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED if interrupted else EXIT_SOME_FAILED) from None
-    failed = f"{progress.failed} of the searches failed; the first: {progress.first_error}"
+    ways = "which --retry-failed solves again"
+    failed = f"{progress.failed} of the searches failed, {ways}; the first: {progress.first_error}"
     return Searched(value, failed if progress.failed else None)
 
 

@@ -29,6 +29,7 @@ from asyncsearch.options import SolveOptions
 from asyncsearch.report.table import comparison_table
 from asyncsearch.rewards import AGGREGATIONS, REWARD_FORMATS
 from asyncsearch.run_directory import COMMAND_FILE, CONFIG_FILE, Resumption, plan_runs, require_free
+from asyncsearch.sweep import SWEEP_FILE
 
 __all__ = ["solve_command"]
 
@@ -248,6 +249,8 @@ def _why_nothing_to_resume(directory: Path) -> str:
         return "is no directory" if directory.exists() else "does not exist"
     if (directory.parent / COMMAND_FILE).exists():
         return f"is part of a comparison; go on with all of it, by --out {directory.parent}"
+    if (directory / SWEEP_FILE).exists():
+        return f"holds a sweep; go on with it by: asyncsearch sweep --out {directory} --resume"
     if (directory / CONFIG_FILE).exists():
         return (
             f"holds no run that the command line began ({COMMAND_FILE} is not there); to go on with one from Python, "

@@ -13,7 +13,7 @@ from rich.text import Text
 from asyncsearch.cli.console import out as console
 from asyncsearch.cli.searching import search
 from asyncsearch.datasets.loading import load_problems
-from asyncsearch.errors import ConfigurationError
+from asyncsearch.errors import ConfigurationError, RunDirectoryError
 from asyncsearch.report.scaling import read_scaling
 from asyncsearch.report.scaling_table import scaling_table
 from asyncsearch.run_directory import Resumption, plan_runs, require_free, unwritable
@@ -76,10 +76,14 @@ def sweep_command(
 
 def _plan(plan: Path | None, out: Path | None, limit: int | None) -> tuple[Sweep, Path]:
     if plan is None:
-        if out is None or not (out / SWEEP_FILE).exists():
+        if out is None:
             raise ConfigurationError(
                 "name the YAML file of a sweep, or say with --resume and --out which to go on with"
             )
+        if not (out / SWEEP_FILE).exists():
+            part = (out.absolute().parent / SWEEP_FILE).exists()
+            hint = f"it is a part of one: --out {out.parent}" if part else "name the YAML file of one to begin it"
+            raise RunDirectoryError(f"{out}: holds no sweep to go on with ({SWEEP_FILE} is not there); {hint}")
         plan = out / SWEEP_FILE
     sweep = load_sweep(plan)
     if limit is not None:

@@ -315,6 +315,10 @@ def bundled_problems_file() -> Path:
     return Path(str(resources.files("asyncsearch") / "bundled" / "arithmetic" / "test.jsonl"))
 
 
+BUNDLED_MODELS = ("policy", "policy-large", "reward")
+"""The models that were trained for these problems."""
+
+
 def bundled_model(name: str) -> Path:
-    """The directory of a model that was trained for these problems: "policy", "policy-large" or "reward"."""
+    """The directory of one of `BUNDLED_MODELS`."""
     return Path(str(resources.files("asyncsearch") / "bundled" / "arithmetic" / name))

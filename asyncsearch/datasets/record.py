@@ -60,7 +60,9 @@ def read_problem(record: Record, fields: Mapping[str, str]) -> Problem:
     text, answer, identity = found["problem"], found["answer"], found["id"]
     if text is None:
         names = ", ".join(map(repr, record.content)) or "nothing"
-        raise DatasetError(f"{record.where}: has no 'problem' (or 'question'); it has {names}")
+        raise DatasetError(
+            f"{record.where}: has no 'problem' (or 'question'); it has {names}; --field problem=NAME says which it is"
+        )
     if not isinstance(text.value, str):
         raise DatasetError(f"{record.where}: {text.name!r} must be a text, not {shown(text.value)}")
     return Problem(

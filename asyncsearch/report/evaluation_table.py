@@ -89,6 +89,9 @@ def paired_table(runs: Sequence[EvaluatedRun], names: Sequence[str]) -> Table | 
             table.add_row(
                 Text(names[first]), Text(names[second]), *counts, f"{100 * difference.value:+.1f}", interval, p_value
             )
+    if len(runs) > _MOST_ALL_PAIRS:
+        table.caption = f"{names[0]} against the others; --json has each against each"
+        table.caption_justify = "left"
     return table if table.row_count else None
 
 

@@ -99,7 +99,7 @@ def _draw_panel(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda flops, _: operations(flops, digits=0)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(labelsize=8)
-    _mark_percents(axes, [point.error.value for point, _ in known], lowest)
+    _mark_percents(axes, [point.error.value for point, _ in known], [point.error.low for point, _ in known], lowest)
     axes.grid(visible=True, which="both", color="#dddddd", lw=0.5)
 
 
@@ -108,7 +108,7 @@ def _lowest(points: Sequence[tuple[ScalingPoint, float]]) -> float:
     return min((point.error.value for point, _ in points if point.error.value > 0), default=0.01) / 2
 
 
-def _mark_percents(axes: Axes, errors: Sequence[float], lowest: float) -> None:
+def _mark_percents(axes: Axes, errors: Sequence[float], lows: Sequence[float], lowest: float) -> None:
     """Ticks of a logarithmic axis as percents, at steps that fit what is shown; what is drawn lowest is nothing."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415
 
@@ -118,7 +118,7 @@ def _mark_percents(axes: Axes, errors: Sequence[float], lowest: float) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: "0 %" if share == lowest else f"{100 * share:g} %"))
     if errors:
-        bottom = lowest if has_nothing else min(errors) / 1.25
+        bottom = lowest if has_nothing else max(min(lows) / 1.05, min(errors) / 2)
         axes.set_ylim(bottom, min(max(*errors, 2 * lowest) * 1.15, 1.04))
 
 
@@ -140,7 +140,8 @@ def saturation_plot(curves: Sequence[FittedCurve]) -> Figure:
             axes.plot(steps, [fitted.fit.accuracy(step) for step in steps], color=colour, lw=1.2)
             limit = fitted.fit.limit
             axes.axhline(limit.value, color=colour, lw=0.8, ls="--")
-            axes.axhspan(limit.low, limit.high, color=colour, alpha=0.06, lw=0)
+            beside = most * (1.15 + 0.1 * number)  # the intervals of limits beside each other
+            axes.vlines(beside, limit.low, limit.high, color=colour, lw=2.0, alpha=0.5)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda samples, _: f"{samples:g}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
@@ -148,7 +149,7 @@ def saturation_plot(curves: Sequence[FittedCurve]) -> Figure:
     axes.set_ylabel("accuracy of the vote; dashed, its limit")
     axes.grid(visible=True, color="#dddddd", lw=0.5)
     if curves:
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,20 +15,25 @@ from asyncsearch.scaling import FittedCurve, ScalingPoint, compute_optimal, pare
 
 __all__ = ["saturation_table", "scaling_record", "scaling_table"]
 
+_MUCH_GIVEN_UP = 0.02
+"""Of all tokens that were generated. That much is seen in a plot."""
+
 
 def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None) -> Table:
-    """Every point, the cheapest first; those of the Pareto frontier have a star, the optimum within a budget two."""
+    """Every point, the cheapest first; those of the Pareto frontier have a star, the optimum within a budget two.
+
+    Below it stands what makes points hard to compare: other numbers of problems, and tokens that came to nothing.
+    """
     optimal = None if budget is None else _optimal(points, budget)
     frontier = _frontier(points)
-    caption = "* on the Pareto frontier" + ("" if budget is None else f", ** the best for {operations(budget)} FLOPs")
     table = Table(
-        title="error against operations", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, caption=caption,
-        caption_justify="left",
+        title="error against operations", title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+        caption="\n".join(_captions(points, budget, optimal)), caption_justify="left",
     )  # fmt: skip
     for heading in ("model", "strategy", "vote"):
         table.add_column(heading)
-    for heading in ("width", "error", "95 %\ninterval", "policy's FLOPs\na problem", "both models'\na problem", ""):
-        table.add_column(heading, justify="right")
+    for heading in ("width", "error", "95 %\ninterval", "policy's\nFLOPs", "both\nmodels'", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
     for point in sorted(points, key=lambda point: (point.flops is None, point.flops or 0.0)):
         star = "**" if point is optimal else "*" if any(point is one for one in frontier) else ""
         interval = f"{100 * point.error.low:.0f}-{point.error.high:.0%}"
@@ -44,6 +49,20 @@ def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None
             star,
         )
     return table
+
+
+def _captions(points: Sequence[ScalingPoint], budget: float | None, optimal: ScalingPoint | None) -> Iterator[str]:
+    yield "FLOPs of a problem; * on the Pareto frontier" + (
+        "" if optimal is None or budget is None else f", ** the best for {operations(budget)}"
+    )
+    costs = [point.flops for point in points if point.flops is not None]
+    if budget is not None and optimal is None and costs:
+        yield f"nothing is as cheap as {operations(budget)}; the cheapest takes {operations(min(costs))}"
+    most = max((point.error.total for point in points), default=0)
+    if fewer := sorted({f"{point.series} ({point.error.total})" for point in points if point.error.total < most}):
+        yield f"of fewer than {most} problems: {', '.join(fewer)}"
+    if lost := sorted({point.series for point in points if point.given_up > _MUCH_GIVEN_UP}):
+        yield f"with the operations of requests that were given up: {', '.join(lost)}"
 
 
 def saturation_table(curves: Sequence[FittedCurve]) -> Table:

@@ -76,7 +76,7 @@ def require_free(path: Path) -> None:
         raise RunDirectoryError(f"{path}: cannot be written; name another directory")
     if taken:
         is_run = any(any(path.glob(f"{inner}{CONFIG_FILE}")) for inner in ("", "*/", "*/*/"))  # of a sweep, too
-        hint = "resume it, or " if is_run else ""
+        hint = "--resume goes on with it; or " if is_run else ""
         raise RunDirectoryError(f"{path}: exists already; {hint}name another directory, or remove it")
 
 

@@ -63,7 +63,8 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = orjson.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise RunDirectoryError(f"{path}: not a run directory, it has no {CONFIG_FILE}") from None
+        what = f"not a run directory, it has no {CONFIG_FILE}" if path.exists() else "does not exist"
+        raise RunDirectoryError(f"{path}: {what}") from None
     except OSError as error:
         raise StorageError(f"{file}: cannot be read: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:

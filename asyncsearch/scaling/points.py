@@ -25,7 +25,7 @@ class ScalingPoint:
 
     ``variant`` says in what it differs from another run that is the same in all of these; it is mostly empty.
     ``policy_flops`` are the policy's operations for a problem and ``flops`` those of both models, each None where a
-    model's size is unknown.
+    model's size is unknown. Of the tokens that were generated, ``given_up`` is the share of requests that were.
     """
 
     model: str
@@ -36,6 +36,7 @@ class ScalingPoint:
     policy_flops: float | None
     flops: float | None
     variant: str = ""
+    given_up: float = 0.0
 
     @property
     def vote(self) -> str:
@@ -132,4 +133,5 @@ def _point(
         policy_flops=None if policy is None else policy / problems,
         flops=None if both is None else both / problems,
         variant=variant,
+        given_up=accounts.policy.aborted_tokens / max(accounts.policy.computed_tokens, 1),
     )

@@ -14,8 +14,11 @@ __all__ = ["begun_runs", "model_names"]
 
 
 def begun_runs(path: Path) -> list[Path]:
-    """The runs of a sweep, of a comparison or of one model in a sweep that have begun, narrow ones before wide ones."""
-    patterns = (f"*/{CONFIG_FILE}", f"*/*/{CONFIG_FILE}") if (path / SWEEP_FILE).exists() else (f"*/{CONFIG_FILE}",)
+    """The runs in a directory that have begun, narrow ones before wide ones.
+
+    It is that of a sweep, of a comparison, of one model in a sweep, or one that has several of these in it.
+    """
+    patterns = (f"*/{CONFIG_FILE}", f"*/*/{CONFIG_FILE}", f"*/*/*/{CONFIG_FILE}")  # directories of sweeps as well
     return sorted((file.parent for pattern in patterns for file in path.glob(pattern)), key=_in_order)
 
 

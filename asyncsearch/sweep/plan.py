@@ -86,7 +86,7 @@ class Sweep:
     def _runs_of(self, name: str, own: Configuration, limits: Mapping[str, Any]) -> SweepModel:
         task = BUNDLED.get(self.dataset)
         chosen = own.over(self.common)
-        if task is not None:
+        if task is not None and chosen.policy is None and chosen.reward is None:  # made for each other alone
             chosen = chosen.over(Configuration(policy=task.policy, reward=task.reward, grader=task.grader))
         chosen = chosen.over(default_configuration())
         if chosen.policy is None or chosen.reward is None:
@@ -145,10 +145,10 @@ def save_sweep(path: Path, sweep: Sweep) -> None:
 
 
 def _interpret(content: Mapping[Any, Any]) -> Sweep:
+    if "width" in content:
+        raise ConfigurationError("a sweep has several widths: write 'widths', with a list of them")
     rest = {key: value for key, value in content.items() if key not in ("models", "widths")}
     common = interpret(rest)
-    if "width" in common.parameters:
-        raise ConfigurationError("a sweep has several widths: write 'widths', with a list of them")
     models = content.get("models", {_ONLY_MODEL: {}})
     if not (isinstance(models, dict) and models and all(isinstance(own, dict) for own in models.values())):
         raise ConfigurationError("models must be a mapping of names to what each has of its own, as 'policy'")

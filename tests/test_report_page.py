@@ -214,6 +214,10 @@ def test_it_opens_with_what_runs_these_are(opened: Page, read: list[RunData]) ->
     assert "width 12" in opened.text(".runs tbody")
     opened.get(".run-details summary").click()
     assert "softmax_temperature 0.2" in opened.text(".run-details .facts")
+    assert "pass@k" in opened.text(".run-details .facts")
+    groups = opened.all(".run-details:first-of-type .groups")
+    rows = [[row.text.split()[0] for row in table.find_elements(By.CSS_SELECTOR, "tbody tr")] for table in groups]
+    assert rows == [["1", "2", "3", "4", "5"], [*sorted({subject.split()[0] for subject in SUBJECTS})]]
     assert opened.count() == "60 problems"
     assert opened.rows()[:3] == ["p0", "p1", "p2"]
     assert len(opened.rows()) < 60, "rows that cannot be seen are not there"
@@ -720,7 +724,9 @@ def hostile_run(name: str) -> RunData:
         "accuracies": [
             {"vote": "majority", "aggregation": None, "accuracy": 0.0, "interval": [0.0, 0.6], "problems": 2}
         ],
+        "passes": [],
     }
+    by_level = {"by": "level", "group": HOSTILE, "problems": 2, "accuracy": 0.0, "interval": [0.0, 0.6]}
     about = {
         "path": HOSTILE,
         "strategy": HOSTILE,
@@ -735,6 +741,7 @@ def hostile_run(name: str) -> RunData:
         "policy": HOSTILE,
         "reward": HOSTILE,
         "figures": figures,
+        "groups": [by_level],
         "notes": [HOSTILE],
     }
     columns = tree_columns(tree, candidates, count, note=HOSTILE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncsearch.files import write_whole_file
 from asyncsearch.report.numbers import operations
@@ -22,6 +22,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#
 """Told apart by the colour-blind, too (Okabe and Ito 2008)."""
 
 _MARKERS = "os^Dv<>P"
+_LINES = ("-", "--", ":", "-.")
 _WIDTH, _HEIGHT = 10.0, 4.6
 _DOTS_PER_INCH = 150
 
@@ -29,16 +30,17 @@ _DOTS_PER_INCH = 150
 def scaling_plot(points: Sequence[ScalingPoint], *, budget: float | None = None) -> Figure:
     """Error against operations for a problem: those of the policy alone, and beside that those of both models.
 
-    A curve has a band, the bootstrap's interval of 95 %, and the Pareto frontier a line. With a ``budget`` the optimum
+    What is done has a colour, and the model that it is done with a line: solid, dashed, dotted. A curve has a band, the
+    bootstrap's interval of 95 %, and the Pareto frontier a line. With a ``budget`` the optimum
     within it has a star. Points of which the operations are unknown are left out.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    names = sorted({point.series for point in points})
-    _draw_panel(left, [(point, point.policy_flops) for point in points], names, budget=None)
-    _draw_panel(right, [(point, point.flops) for point in points], names, budget=budget)
+    looks = _looks(points)
+    _draw_panel(left, [(point, point.policy_flops) for point in points], looks, budget=None)
+    _draw_panel(right, [(point, point.flops) for point in points], looks, budget=budget)
     left.set_xlabel("FLOPs of a problem, policy alone")
     right.set_xlabel("FLOPs of a problem, policy and reward model")
     left.set_ylabel("error")
@@ -48,26 +50,29 @@ def scaling_plot(points: Sequence[ScalingPoint], *, budget: float | None = None)
 
 
 def _draw_panel(
-    axes: Axes, points: Sequence[tuple[ScalingPoint, float | None]], names: Sequence[str], *, budget: float | None
+    axes: Axes,
+    points: Sequence[tuple[ScalingPoint, float | None]],
+    looks: Mapping[str, Mapping[str, Any]],
+    *,
+    budget: float | None,
 ) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415
 
     known = [(point, flops) for point, flops in points if flops]
     lowest = _lowest(known)
-    for number, name in enumerate(names):
+    for name, look in looks.items():
         curve = sorted(((flops, point) for point, flops in known if point.series == name), key=lambda each: each[0])
         if not curve:
             continue
         flops = [each for each, _ in curve]
         errors = [point.error for _, point in curve]
-        colour = _COLOURS[number % len(_COLOURS)]
-        marker = _MARKERS[number % len(_MARKERS)]
+        colour = look["color"]
         values, low, high = ([max(getattr(error, end), lowest) for error in errors] for end in ("value", "low", "high"))
-        axes.plot(flops, values, color=colour, marker=marker, markersize=4, lw=1.2, label=name, clip_on=False)
+        axes.plot(flops, values, markersize=5, lw=1.4, label=name, clip_on=False, **look)
         if len(curve) == 1:
             axes.vlines(flops, low, high, color=colour, alpha=0.4, lw=1.0)
         else:
-            axes.fill_between(flops, low, high, color=colour, alpha=0.09, lw=0)
+            axes.fill_between(flops, low, high, color=colour, alpha=0.07, lw=0)
     frontier = pareto_frontier(known, cost=lambda each: each[1] or 0.0, error=lambda each: each[0].error.value)
     if frontier:
         axes.step(
@@ -101,6 +106,25 @@ def _draw_panel(
     axes.tick_params(labelsize=8)
     _mark_percents(axes, [point.error.value for point, _ in known], [point.error.low for point, _ in known], lowest)
     axes.grid(visible=True, which="both", color="#dddddd", lw=0.5)
+
+
+def _looks(points: Sequence[ScalingPoint]) -> dict[str, dict[str, Any]]:
+    """The colour, marker and line of each series, in the order of models and then of what is done with them."""
+    models = [*dict.fromkeys(point.model for point in points)]
+    done = sorted({(point.named_strategy, point.vote) for point in points})
+    found: dict[str, dict[str, Any]] = {}
+    for point in sorted(
+        points, key=lambda point: (models.index(point.model), done.index((point.named_strategy, point.vote)))
+    ):
+        model, kind = models.index(point.model), done.index((point.named_strategy, point.vote))
+        colour = _COLOURS[kind % len(_COLOURS)]
+        found[point.series] = {
+            "color": colour,
+            "marker": _MARKERS[kind % len(_MARKERS)],
+            "linestyle": _LINES[model % len(_LINES)],
+            "markerfacecolor": "white" if model % 2 else colour,
+        }
+    return found
 
 
 def _lowest(points: Sequence[tuple[ScalingPoint, float]]) -> float:

@@ -27,7 +27,7 @@ def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None
     optimal = None if budget is None else _optimal(points, budget)
     frontier = _frontier(points)
     table = Table(
-        title="error against operations", title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+        title="error against operations", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
         caption="\n".join(_captions(points, budget, optimal)), caption_justify="left",
     )  # fmt: skip
     for heading in ("model", "strategy", "vote"):

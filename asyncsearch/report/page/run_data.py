@@ -10,7 +10,7 @@ from typing import Any
 
 from asyncsearch.accounting import Accounts
 from asyncsearch.errors import ConfigurationError, JournalError
-from asyncsearch.evaluation import Judgement, Method, evaluate
+from asyncsearch.evaluation import GROUPINGS, Evaluation, Judgement, Method, accuracy_of, evaluate
 from asyncsearch.journal import read_journal
 from asyncsearch.journal.reading import Nodes
 from asyncsearch.problem import Problem
@@ -132,10 +132,12 @@ async def read_run(path: Path, *, name: str, most: int | None = None) -> RunData
         notes.append(f"{unfinished:,} of {config['problems']:,} problems are not finished.")
     if most is not None and len(rows) == most < config["problems"]:
         notes.append(f"The problems shown are the first {most:,}; the figures are those of all.")
+    method = Method.of(config["vote"], config["aggregation"])
     return RunData(
         name=name,
-        about=_about(path, config) | {"figures": figures_record(evaluation), "notes": notes},
-        method=Method.of(config["vote"], config["aggregation"]),
+        about=_about(path, config)
+        | {"figures": figures_record(evaluation), "groups": _groups(evaluation, method), "notes": notes},
+        method=method,
         judgements=evaluation.judgements,
         problems=tuple(problem for problem, _ in rows),
         outcomes=tuple(outcome for _, outcome in rows),
@@ -213,6 +215,22 @@ def _outcome(result: ProblemResult | None, tree: Tree, count: Count) -> Outcome:
         cost=None if result is None else tokens if accounts.flops is None else accounts.flops,
         seconds=None if result is None else result.seconds,
     )
+
+
+def _groups(evaluation: Evaluation, method: Method) -> list[dict[str, Any]]:
+    """How right the run's own vote is by level and by subject."""
+    return [
+        {
+            "by": by,
+            "group": group,
+            "problems": found.total,
+            "accuracy": found.value,
+            "interval": (found.low, found.high),
+        }
+        for by in GROUPINGS
+        for group, judgements in evaluation.groups(by).items()
+        for found in [accuracy_of(judgements, method)]
+    ]
 
 
 def _about(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:

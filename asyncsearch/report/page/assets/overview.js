@@ -37,7 +37,7 @@ function runTable(report) {
     ["accuracy", "of the run's own vote"],
     ["95 % interval", "by the bootstrap over the problems"],
     [
-      "right one among",
+      "right among",
       "problems with a right answer among their candidates: what a vote that never erred would come to",
     ],
     ["different answers", "in the mean, of a problem"],
@@ -46,7 +46,7 @@ function runTable(report) {
     ["policy tokens", "generated"],
     ["reward tokens", "read, the cached ones left out"],
     ["FLOPs", "of both models"],
-    ["seconds", "until the last result"],
+    ["time", "until the last result"],
   ];
   const head = names.map(([name, title]) =>
     make("th", { scope: "col", title: title || null, class: name === "run" ? null : "number" }, name),
@@ -73,7 +73,7 @@ function runTable(report) {
       cell(count(figures.accounts.policy.generated_tokens)),
       cell(count(figures.accounts.reward.prompt_tokens)),
       cell(operations(figures.flops)),
-      cell(figures.seconds.toFixed(1)),
+      cell(`${count(Math.round(figures.seconds))} s`),
     );
   });
   return make("table", { class: "runs" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
@@ -135,7 +135,7 @@ function intervalMark({ accuracy, interval: [low, high] }) {
   const mark = draw("svg", {
     class: "interval-mark",
     viewBox: "0 0 100 12",
-    width: 80,
+    width: 60,
     height: 12,
     "aria-hidden": "true",
   });
@@ -163,6 +163,9 @@ function runDetails(run) {
     ["Formats", quoted([run.format, run.reward_format].filter(Boolean).join(", "))],
     ["Grader", quoted(run.grader)],
     ["Seed", String(run.seed)],
+    ...(run.figures.passes.length
+      ? [["pass@k", run.figures.passes.map((each) => `${each.k}: ${percent(each.value)}`).join(", ")]]
+      : []),
   ];
   return make(
     "details",
@@ -170,6 +173,29 @@ function runDetails(run) {
     make("summary", {}, quoted(run.name), ": parameters, models, and every vote"),
     facts(rows),
     methodTable(run),
+    ...["level", "subject"].map((by) => groupTable(run, by)).filter((table) => table !== null),
+  );
+}
+
+/** The accuracy of the run's own vote by level or subject, null where problems have none. */
+function groupTable(run, by) {
+  const groups = run.groups.filter((each) => each.by === by);
+  if (!groups.length) return null;
+  const names = [by, "problems", "accuracy", "95 % interval"];
+  const head = names.map((name, index) => make("th", { scope: "col", class: index ? "number" : null }, name));
+  const rows = groups.map(({ group, problems, accuracy, interval }) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, quoted(group)),
+      make("td", { class: "number" }, count(problems)),
+      make("td", { class: "number" }, percent(accuracy)),
+      make("td", { class: "number" }, interval.map(percent).join(" – ")),
+    ),
+  );
+  return scrolled(
+    `Accuracy by ${by}`,
+    make("table", { class: "groups" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
   );
 }
 

@@ -17,7 +17,7 @@ from math_verify.parser import LatexExtractionConfig
 from asyncsearch.answers.brackets import enclosing_brackets
 from asyncsearch.answers.rational import in_fractions, rational
 
-__all__ = ["COMMAND", "equal_expressions"]
+__all__ = ["COMMAND", "are_same_signs", "equal_expressions"]
 
 COMMAND = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\}|\\[a-zA-Z]+")
 """A command of LaTeX, the letters of which are no variables."""
@@ -47,12 +47,17 @@ def equal_expressions(left: str, right: str) -> bool:
     left, right = (_DEGREES.sub(r"(\\frac{\1\\pi}{180})", text) for text in (left, right))
     exact = in_fractions(left), in_fractions(right)
     if any(map(_MISREAD.search, exact)):
-        return _SPACE.sub("", left) == _SPACE.sub("", right)
+        return are_same_signs(left, right)
     letters = [{*re.findall(r"[a-zA-Z]", COMMAND.sub(" ", text))} for text in exact]
     small = [{*map(str.lower, found)} for found in letters]
     if (letters[0] != letters[1] and small[0] == small[1]) or _are_of_other_brackets(left, right):
         return False
     return _verified(left, right) or (exact != (left, right) and _verified(*exact))
+
+
+def are_same_signs(left: str, right: str) -> bool:
+    """Whether two expressions differ in their spaces alone, and not in one between two numbers."""
+    return _SPACE.sub("", left) == _SPACE.sub("", right)
 
 
 def _are_of_other_brackets(left: str, right: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from asyncsearch.answers.algebra import COMMAND, equal_expressions
+from asyncsearch.answers.algebra import COMMAND, are_same_signs, equal_expressions
 from asyncsearch.answers.brackets import enclosing_brackets, entries_of
 from asyncsearch.answers.notations import equal_based, equal_clocks, equal_ratios, equal_remainders
 from asyncsearch.answers.number_words import with_digits
@@ -29,7 +29,6 @@ _CONJUNCTION = re.compile(r"(?:\s*,)?\s+(?:and|or)\s+")
 _OR = re.compile(r"(?:\s*,)?\s+or\s+")
 _OPERATOR = re.compile(r"[+=^_/*|<>&]|\d[a-zA-Z(]|[a-zA-Z]\(|\)\(")
 _TWICE = re.compile(r"([a-z -]+[a-z])\s*\(\s*([-+]?[\d.]+)\s*\)", re.IGNORECASE)
-_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _INTERVAL = re.compile(r"[(\[].*,.*[)\]]|\\(?:cup|cap|infty|mathbb)")
 
 
@@ -142,7 +141,7 @@ def _equal_related(left: str, right: str) -> bool | None:
 
 
 def _equal_quantities(left: str, right: str) -> bool:
-    if _SPACE.sub("", left) == _SPACE.sub("", right):
+    if are_same_signs(left, right):
         return True
     first, second = quantity(left), quantity(right)
     if first.is_of_another_kind(second):

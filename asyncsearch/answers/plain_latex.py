@@ -8,53 +8,10 @@ spaces, separators of thousands, text around mathematics. The conventions are th
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from asyncsearch.answers.spellings import in_latex
 
 __all__ = ["is_text", "plain_latex"]
-
-_CHARACTERS = str.maketrans(
-    {
-        "−": "-",
-        "×": r"\times ",
-        "·": r"\cdot ",
-        "∙": r"\cdot ",
-        "÷": "/",
-        "π": r"\pi ",
-        "∞": r"\infty ",
-        "°": r"^\circ ",
-        "≤": r"\le ",
-        "≥": r"\ge ",
-        "⩽": r"\le ",
-        "⩾": r"\ge ",
-        "≠": r"\ne ",
-        "≈": r"\approx ",
-        "∪": r"\cup ",
-        "∩": r"\cap ",
-        "∈": r"\in ",
-        "±": r"\pm ",
-        "θ": r"\theta ",
-        "∅": r"\emptyset ",
-        "‘": "'",
-        "’": "'",
-        "\N{NO-BREAK SPACE}": " ",
-        "\N{THIN SPACE}": " ",
-        "\N{NARROW NO-BREAK SPACE}": " ",
-    }
-)
-_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
-_SUPERSCRIPT = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
-_DASH = re.compile(r"(?:^|(?<=[\s(\[{,=]))[–—](?=[\d.\\a-zA-Z])")
-_ROOT = re.compile(r"√\s*(\d+|[a-zA-Z]|\([^()]*\)|\{[^{}]*\})")
-_PROGRAM_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(((?:[^()]|\([^()]*\))*)\)")
-_PROGRAM_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(-])")
-_FUNCTION = re.compile(
-    r"(?<![\\a-zA-Z])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|log|ln|exp)(?=\s*[(\\\d]|\s[a-zA-Z](?![a-zA-Z]))"
-)
-_ROOT_OF_A_SIGN = re.compile(r"(\\sqrt\s*\[\d+\])\s*(\d|[a-z])")
-_FRACTION_OF_PI = re.compile(r"\\frac\s*(\\pi)\s*(\d)")
-_UNEQUAL = re.compile(r"=/=|!=|/=")
-_TIMES = re.compile(r"(?<=\d)\s*[xX*]\s*(?=10\s*\^)")
-_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
 
 _SPACES = re.compile(
     r"\\(?:quad|qquad|enspace|thinspace|displaystyle|textstyle|limits)(?![a-zA-Z])|(?<!\\)\\[ ;:!]|~|&nbsp;"
@@ -64,7 +21,6 @@ _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*")
 _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _FRACTION_OF_DIGITS = re.compile(r"\\frac\s*(\d|\{[^{}]*\})\s*(\d|\{[^{}]*\})")
 _EMPTY_SET = re.compile(r"\\varnothing(?![a-zA-Z])|\\\{\s*\\\}")
-_INFINITY = re.compile(r"(?<![\\a-zA-Z])infinity(?![a-zA-Z])", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<=\d)\s*(?:\^\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?(?![a-zA-Z])")
 _BINOMIAL = re.compile(r"\\[dt]binom(?![a-zA-Z])")
 _TEXT = re.compile(
@@ -78,9 +34,6 @@ _SPACED_GROUPS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_MIXED = re.compile(r"(-?)\s*(\d+)(?:\s+and)?\s+(\d+)\s*/\s*(\d+)(?=\Z|\s+[a-zA-Z]{2,})")
 _HYPHENED_MIXED = re.compile(r"(-?)(\d+)-(\d+)\s*/\s*(\d+)(?=\s+[a-zA-Z]{2,})")
-
-_DOTS = re.compile(r"(?<=\d)\s*(?:\.\.\.|…)")
-_SCIENTIFIC = re.compile(r"(?<![\d.a-zA-Z\\])(\d+(?:\.\d+)?)[eE]([+-]?)0*(\d+)(?![\w.])")
 
 _DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"))
 _HEDGE = re.compile(
@@ -98,12 +51,11 @@ def is_text(answer: str) -> bool:
 
 def plain_latex(text: str) -> str:
     """An answer in the one spelling."""
-    text = _ascii(text)
-    text = _GROUPS.sub("", text)
+    text = _GROUPS.sub("", in_latex(text))
     text = _SPACES.sub(" ", _THIN_SPACE.sub(" ", text))
     text = _SIZES.sub("", text)
     text = _BINOMIAL.sub(r"\\binom", _FRACTION.sub(r"\\frac", text))
-    text = _EMPTY_SET.sub(r"\\emptyset", _INFINITY.sub(r"\\infty", text))
+    text = _EMPTY_SET.sub(r"\\emptyset", text)
     before = None
     while before != text:
         before = text
@@ -118,27 +70,6 @@ def plain_latex(text: str) -> str:
 
 def _fraction_in_braces(found: re.Match[str]) -> str:
     return "\\frac{{{}}}{{{}}}".format(*(part.strip("{}") for part in found.groups()))
-
-
-def _ascii(text: str) -> str:
-    text = _DASH.sub("-", "".join(map(_fraction, text)).translate(_CHARACTERS))
-    text = _TIMES.sub(r"\\times ", _PROGRAM_POWER.sub("^", text))
-    text = _FUNCTION.sub(r"\\\1", _ROOT_OF_A_SIGN.sub(r"\1{\2}", text))
-    text = _FRACTION_OF_PI.sub(r"\\frac{\1}{\2}", text)
-    text = _UNEQUAL.sub(r"\\ne ", text)
-    text = _DOTS.sub(r"\\ldots ", text)
-    text = _SUPERSCRIPT.sub(lambda found: f"^{{{''.join(map(_SUPERSCRIPTS.__getitem__, found[0]))}}}", text)
-    text = _PROGRAM_ROOT.sub(r"\\sqrt{\1}", _ROOT.sub(lambda found: f"\\sqrt{{{found[1].strip('{}()')}}}", text))
-    text = _SCIENTIFIC.sub(lambda found: f"{found[1]}\\times 10^{{{found[2].replace('+', '')}{found[3]}}}", text)
-    return _PI.sub(r"\\pi", text)
-
-
-def _fraction(character: str) -> str:
-    """One half, and whatever else is a fraction in one character, as LaTeX's."""
-    if unicodedata.category(character) != "No":
-        return character
-    numerator, slash, denominator = unicodedata.normalize("NFKC", character).partition("\N{FRACTION SLASH}")
-    return f"\\frac{{{numerator}}}{{{denominator}}}" if slash and denominator else character
 
 
 def _bare(text: str) -> str:

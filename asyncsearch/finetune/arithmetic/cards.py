@@ -21,12 +21,15 @@ _SAMPLES = 16
 _log = logging.getLogger(__name__)
 
 
-def write_cards(directory: Path, *, policy_training: str, reward_training: str, command: str) -> None:
+def write_cards(
+    directory: Path, *, policy_training: str, large_training: str, reward_training: str, command: str
+) -> None:
     """Measure both policies and ``reward/`` on the test problems and write a card into each.
 
     Args:
         directory: of the models.
-        policy_training: sentences on the policies' data and training.
+        policy_training: sentences on the policy's data and training.
+        large_training: the same of the large policy.
         reward_training: the same of the reward model.
         command: what makes them.
     """
@@ -40,7 +43,7 @@ def write_cards(directory: Path, *, policy_training: str, reward_training: str, 
     _write_policy(policy, "Arithmetic policy", sampled, policy_training, command)
     large = directory / "policy-large"
     sampled_by_large = asyncio.run(sample_solutions(large, problems, samples=_SAMPLES))
-    _write_policy(large, "Large arithmetic policy", sampled_by_large, policy_training, command)
+    _write_policy(large, "Large arithmetic policy", sampled_by_large, large_training, command)
     _write(
         reward,
         "Arithmetic process reward model",

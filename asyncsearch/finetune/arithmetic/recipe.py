@@ -1,12 +1,13 @@
 """How the bundled problems and models are made.
 
 Llama-shaped models are trained one from the other. A beginner learns to read the problems, and as a pupil to
-calculate. More of both makes the pupil the policy. Still more makes it a graduate and then an expert, which know
-what the policy does not. The expert with more layers is the reward model: it compares what is written with what it
-would have written itself, and learns which steps are right on solutions that the graduate samples; its mistakes are
-fewer than the policy's, and harder to see. The labels come from checking the arithmetic. Policy and reward model
-are scored on the test problems, which neither has seen, and described in a model card beside their weights. The
-same seed gives the same problems and models equal but for rounding, which the samples are drawn with.
+calculate. More of both makes the pupil the policy, and the policy with more layers the large one. Still more makes the
+pupil a graduate and then an expert, which know what the policy does not. The expert with more layers is the reward
+model: it compares what is written with what it would have written itself, and learns which steps are right on solutions
+that the graduate samples; its mistakes are fewer than the policy's, and harder to see. The labels come from checking
+the arithmetic. Policies and reward model are scored on the test problems, which none has seen, and described in a model
+card beside their weights. The same seed gives the same problems and models equal but for rounding, which the samples
+are drawn with.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import asyncio
 import random
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Recipe:
     graduate's solutions of each of ``sampled_problems``. Then one more layer learns to say of each step whether
     all is right up to it, from the samples and more altered solutions.
 
-    The large policy is made like the other, of the ``large`` sizes.
+    The large policy has ``large_layers`` on top of the policy's, and learns longer.
     """
 
     seed: int = 0
@@ -73,14 +74,15 @@ class Recipe:
     hidden_size: int = 128
     intermediate_size: int = 352
     layers: int = 4
-    large_hidden_size: int = 192
-    large_intermediate_size: int = 528
     stories: TrainingOptions = TrainingOptions(steps=2600, learning_rate=1e-2, warmup_steps=100)  # noqa: RUF009 - frozen
     drill_length: int = 8
     pupil_drills: int = 33_000
     pupil: TrainingOptions = TrainingOptions(steps=1500, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     policy_drills: int = 52_500
     policy: TrainingOptions = TrainingOptions(steps=3000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
+    large_layers: int = 4
+    large_drills: int = 24_000
+    large: TrainingOptions = TrainingOptions(steps=1500, learning_rate=3e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     graduate_drills: int = 70_000
     graduate: TrainingOptions = TrainingOptions(steps=4000, learning_rate=6e-3, warmup_steps=50)  # noqa: RUF009 - frozen
     expert_drills: int = 10_000
@@ -105,11 +107,17 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     _claim(directory, recipe)
     write_test_problems(directory / "test.jsonl")
-    names = ("pupil", "graduate", "expert", "comparer", "reward")
-    pupil, graduate, expert, comparer, reward = (directory / name for name in names)
-    _make_policy(directory, recipe, suffix="")
-    large = replace(recipe, hidden_size=recipe.large_hidden_size, intermediate_size=recipe.large_intermediate_size)
-    _make_policy(directory, large, suffix="-large")
+    names = ("beginner", "pupil", "policy", "policy-large", "graduate", "expert", "comparer", "reward")
+    beginner, pupil, policy, large, graduate, expert, comparer, reward = (directory / name for name in names)
+    if not beginner.exists():
+        train_beginner(beginner, recipe)
+    if not pupil.exists():
+        _train_on(pupil, beginner, recipe.pupil, recipe.pupil_drills, recipe, seed=recipe.seed + 1)
+    if not policy.exists():
+        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 7)
+    if not large.exists():
+        added = recipe.large_layers
+        _train_on(large, policy, recipe.large, recipe.large_drills, recipe, seed=recipe.seed + 8, added_layers=added)
     if not graduate.exists():
         _train_on(graduate, pupil, recipe.graduate, recipe.graduate_drills, recipe, seed=recipe.seed + 2)
     if not expert.exists():
@@ -121,17 +129,6 @@ def make_bundle(directory: Path, recipe: Recipe) -> None:
         if not reward.exists():
             train_reward(reward, comparer, solutions, recipe)
     describe(directory, recipe)
-
-
-def _make_policy(directory: Path, recipe: Recipe, *, suffix: str) -> None:
-    """Make a policy in three stages, the directories of which have a suffix."""
-    beginner, pupil, policy = (directory / f"{name}{suffix}" for name in ("beginner", "pupil", "policy"))
-    if not beginner.exists():
-        train_beginner(beginner, recipe)
-    if not pupil.exists():
-        _train_on(pupil, beginner, recipe.pupil, recipe.pupil_drills, recipe, seed=recipe.seed + 1)
-    if not policy.exists():
-        _train_on(policy, pupil, recipe.policy, recipe.policy_drills, recipe, seed=recipe.seed + 7)
 
 
 def _claim(directory: Path, recipe: Recipe) -> None:
@@ -185,10 +182,20 @@ def train_beginner(directory: Path, recipe: Recipe) -> None:
 
 
 def _train_on(
-    directory: Path, before: Path, options: TrainingOptions, drills: int, recipe: Recipe, *, seed: int
+    directory: Path,
+    before: Path,
+    options: TrainingOptions,
+    drills: int,
+    recipe: Recipe,
+    *,
+    seed: int,
+    added_layers: int = 0,
 ) -> None:
-    """Train a policy on with more problems, and with drills among them."""
+    """Train a policy on, perhaps with more layers, with more problems and with drills among them."""
     tokenizer, model = _load(before)
+    if added_layers:
+        set_seed(recipe.seed)
+        model = deepened(model, added_layers)
     examples = list(_solution_examples(tokenizer, _problems(options.examples - drills, seed=seed), seed=seed))
     examples += [drill_example(tokenizer, drill) for drill in _drills(drills, recipe, seed=seed)]
     _train(model, tokenizer, examples, options)
@@ -310,12 +317,17 @@ def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, directory
 
 def describe(directory: Path, recipe: Recipe) -> None:
     """Write the model cards."""
+    unseen = "No test problem is among them."
+    policy_data = (
+        f"Data: {_count(recipe.stories)}, then {_count(recipe.pupil, recipe.pupil_drills)} of {recipe.drill_length} "
+        f"calculations without a story, then {_count(recipe.policy, recipe.policy_drills)} more"
+    )
     write_cards(
         directory,
-        policy_training=(
-            f"Data: {_count(recipe.stories)}, then {_count(recipe.pupil, recipe.pupil_drills)} of "
-            f"{recipe.drill_length} calculations without a story, then {_count(recipe.policy, recipe.policy_drills)} "
-            "more. No test problem is among them."
+        policy_training=f"{policy_data}. {unseen}",
+        large_training=(
+            f"The policy with {recipe.large_layers} more layers, trained on. {policy_data}, and then, of all layers, "
+            f"{_count(recipe.large, recipe.large_drills)} more. {unseen}"
         ),
         reward_training=(
             "Trained like the policy, but in the last part longer: on "
@@ -324,8 +336,7 @@ def describe(directory: Path, recipe: Recipe) -> None:
             "say of each token whether it should stand there, then one more to say of each step whether all is right "
             f"up to it. Data: {recipe.samples} solutions of each of {recipe.sampled_problems:,} training problems, "
             "sampled from the graduate and labelled by checking the arithmetic, and worked solutions and calculations "
-            f"with mistakes put in, {recipe.compare.examples:,} and {recipe.judge.examples:,} in all. No test problem "
-            "is among them."
+            f"with mistakes put in, {recipe.compare.examples:,} and {recipe.judge.examples:,} in all. {unseen}"
         ),
         command=f"python -m asyncsearch.finetune.arithmetic DIRECTORY --seed {recipe.seed}",
     )

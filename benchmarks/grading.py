@@ -3,7 +3,8 @@ r"""Whether the grader takes each reference of a dataset for itself, however it 
     python -m benchmarks.grading DATASET... [--show N] [--output FILE]
 
 A dataset is whatever `asyncsearch solve` takes: ``gsm8k``, ``math500``, a file. Each different reference is put into
-the sentences that models use, found in them again, and compared with what it was. Its neighbours are answers that are
+the sentences that models use, found in them again, and compared with what it was, and with other spellings of it. Its
+neighbours are answers that are
 not the same: the next reference of the dataset, one more and ten times the last number in it, the other sign, a tuple
 with two entries exchanged or as a set, a word with two letters exchanged, and of a number so many millions, its
 factorial, its last digit for ever, more than it, and an equation with it; and what is left without one of its letters,
@@ -27,6 +28,7 @@ from asyncsearch.answers import extract_answer
 from asyncsearch.answers.math_grader import MathGrader
 from benchmarks.command import run
 from benchmarks.measuring import Report
+from benchmarks.respelled import RIGHT, WRONG
 
 __all__ = ["SENTENCES", "main", "neighbours"]
 
@@ -123,9 +125,13 @@ def _plain(text: str) -> str:
     return re.sub(r"[\s,$]|\\[!,]", "", text)
 
 
-async def _check(references: Sequence[str]) -> tuple[_Tally, _Tally, float]:
-    """Of each reference: whether it is itself, whether it is none of its neighbours, and milliseconds a comparison."""
+async def _check(references: Sequence[str]) -> tuple[_Tally, _Tally, int, float]:
+    """Of each reference: whether it is itself, and none of its neighbours.
+
+    And in how many comparisons the grader raised, which makes answers different; and milliseconds a comparison.
+    """
     same, different = _Tally(), _Tally()
+    spellings = [*RIGHT.values()], [*WRONG.values()]
     async with MathGrader() as grader:
         await grader.equal(r"\frac12", "1/2")  # starts the process
         begun = time.perf_counter()
@@ -135,10 +141,14 @@ async def _check(references: Sequence[str]) -> tuple[_Tally, _Tally, float]:
                 answer = extract_answer(sentence.format(reference))
                 right = answer is not None and await grader.equal(reference, answer)
                 same.note(right, f"{reference!r} in {sentence!r} is {answer!r}")
-            for other in neighbours(reference, following):
+            right_ones, wrong_ones = ([spell(reference) for spell in spells] for spells in spellings)
+            for other in filter(None, right_ones):
+                same.note(await grader.equal(reference, other), f"{reference!r} is not {other!r}")
+            for other in (*neighbours(reference, following), *filter(None, wrong_ones)):
                 different.note(not await grader.equal(reference, other), f"{reference!r} is {other!r}")
         seconds = time.perf_counter() - begun
-    return same, different, 1000 * seconds / (same.made + different.made)
+        raised = grader.process.raised
+    return same, different, raised, 1000 * seconds / (same.made + different.made)
 
 
 def main(
@@ -153,10 +163,11 @@ def main(
     for dataset in datasets:
         references = [problem.answer for problem in load_problems(dataset) if problem.answer is not None]
         references = [*dict.fromkeys(references)]
-        same, different, milliseconds = anyio.run(_check, references)
-        rows.append([Path(dataset).stem, f"{len(references):,}", str(same), str(different), f"{milliseconds:.2f}"])
+        same, different, raised, milliseconds = anyio.run(_check, references)
+        figures = str(same), str(different), str(raised), f"{milliseconds:.2f}"
+        rows.append([Path(dataset).stem, f"{len(references):,}", *figures])
         wrong += [*same.wrong, *different.wrong]
-    headings = ["dataset", "different references", "the same", "not the same", "ms a comparison"]
+    headings = ["dataset", "different references", "the same", "not the same", "raised", "ms a comparison"]
     report.add("references in the sentences of models, and their neighbours", headings, rows)
     for words in wrong[:show]:
         print(words)

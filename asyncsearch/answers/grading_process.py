@@ -32,7 +32,7 @@ class GradingProcess:
     """Calls a function with texts, one call after the other. Leaving it ends the process.
 
     A call that takes longer than ``time_limit`` seconds is no, and the process is killed and started anew; so is one
-    that breaks it, by its memory or its recursion. ``gave_up`` counts both.
+    that breaks it, by its memory or its recursion. ``gave_up`` counts both, and ``raised`` what ended in `JudgeFailed`.
 
     Args:
         function: as ``MODULE:NAME``, given texts, says yes or no. It may be asynchronous.
@@ -43,6 +43,7 @@ class GradingProcess:
 
     def __init__(self, function: str, *, time_limit: float, first: Sequence[str] | None = None) -> None:
         self.gave_up = 0
+        self.raised = 0
         self._function = function
         self._time_limit = time_limit
         self._first = first
@@ -79,6 +80,7 @@ class GradingProcess:
                 if reply is None:
                     await self._end()
         if isinstance(reply, str):
+            self.raised += 1
             raise JudgeFailed(reply)
         self.gave_up += reply is None
         return bool(reply)

@@ -131,9 +131,9 @@ def _equal_related(left: str, right: str) -> bool | None:
     if first.is_inequality or second.is_inequality:
         other = right if first.is_inequality else left
         return None if _INTERVAL.search(other) else False
-    if first.is_equation and second.is_equation and not first.says_of_the_same(second):
-        return None
     if not (first.is_equation or second.is_equation):
+        return None
+    if first.is_equation and second.is_equation and not first.says_of_the_same(second):
         return None
     if first.value is None or second.value is None:
         return False

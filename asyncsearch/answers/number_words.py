@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 from types import MappingProxyType
 
 __all__ = ["FRACTION_WORDS", "SCALES", "with_digits"]
@@ -97,16 +98,10 @@ def _words_at_the_beginning(text: str) -> list[re.Match[str]]:
 def _cardinal(words: list[str]) -> tuple[int, int]:
     """The number that a list of words begins with, and how many of them it takes. An article is a one."""
     total, current, taken, scale = 0, 0, 0, max(SCALES.values()) * 10
-    for position, word in enumerate(words):
+    for position, (word, following) in enumerate(pairwise([*words, ""])):
         if word == "a" and position == 0:
             current = 1
-        elif (
-            word == "and"
-            and taken
-            and current % 100 == 0
-            and words[position + 1 :][:1]
-            and words[position + 1] in _NUMBERS
-        ):
+        elif word == "and" and taken and current % 100 == 0 and following in _NUMBERS:
             continue
         elif (number := _NUMBERS.get(word)) is not None:
             follows_tens = current % 100 >= 20 and current % 10 == 0

@@ -63,7 +63,7 @@ def replay_command(
     out.print(Text(f"{words}{found.accuracy.correct} of {found.accuracy.total} right"))
     out.print(accounts_table(evaluation.accounts))
     _tell_what_is_amiss(run, found)
-    if strategy is vote is aggregation is None and not parameters:
+    if not (strategy or parameters or vote or aggregation):
         out.print(Text(f"{len(found.results)} results are those that the run wrote down"))
 
 

@@ -11,6 +11,7 @@ from rich.text import Text, TextType
 
 from asyncsearch.evaluation import Estimate, EvaluatedRun, Evaluation, Method, accuracy_of, paired_test
 from asyncsearch.report.harmless import harmless
+from asyncsearch.report.numbers import whole_percents
 
 __all__ = ["groups_table", "methods_table", "paired_table", "passes_table"]
 
@@ -44,7 +45,7 @@ def passes_table(run: EvaluatedRun) -> Table:
     for k in passes:
         table.add_column(str(k), justify="right")
     table.add_row("pass@k", *(f"{found.value:.1%}" for found in passes.values()))
-    table.add_row("95 % interval", *(_interval(found) for found in passes.values()))
+    table.add_row("95 % interval", *(whole_percents(found.low, found.high) for found in passes.values()))
     return table
 
 
@@ -63,7 +64,8 @@ def groups_table(runs: Sequence[EvaluatedRun], names: Sequence[str], *, by: str)
         cells = []
         for run, found in zip(runs, groups, strict=True):
             estimate = accuracy_of(found.get(label, ()), run.method)
-            cells.append(f"{estimate.value:.1%} ({_interval(estimate)})" if estimate.total else "-")
+            interval = whole_percents(estimate.low, estimate.high)
+            cells.append(f"{estimate.value:.1%} ({interval})" if estimate.total else "-")
         most = max(len(found.get(label, ())) for found in groups)
         table.add_row(Text(harmless(label)), str(most), *cells)
     return table
@@ -99,7 +101,3 @@ def _cells(estimate: Estimate) -> tuple[str, str]:
     if not estimate.total:
         return "-", "-"
     return f"{estimate.value:.1%}", f"{estimate.low:.1%} - {estimate.high:.1%}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{100 * estimate.low:.0f}-{estimate.high:.0%}"

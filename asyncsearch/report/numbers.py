@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncsearch.evaluation import Accuracy
 
-__all__ = ["count", "duration", "interval", "operations", "percent", "rate"]
+__all__ = ["count", "duration", "interval", "operations", "percent", "rate", "whole_percents"]
 
 _LONG = 1_000_000
 """From here on numbers are shortened."""
@@ -34,7 +34,11 @@ def percent(share: float) -> str:
 
 def interval(accuracy: Accuracy) -> str:
     """Its 95 % interval, in whole percents."""
-    low, high = accuracy.interval()
+    return whole_percents(*accuracy.interval())
+
+
+def whole_percents(low: float, high: float) -> str:
+    """From one share of one to another."""
     return f"{100 * low:.0f}-{high:.0%}"
 
 

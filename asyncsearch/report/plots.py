@@ -110,15 +110,15 @@ def _draw_panel(
 
 def _looks(points: Sequence[ScalingPoint]) -> dict[str, dict[str, Any]]:
     """The colour, marker and line of each series, in the order of models and then of what is done with them."""
-    models = [*dict.fromkeys(point.model for point in points)]
-    done = sorted({(point.named_strategy, point.vote) for point in points})
+    models = list(dict.fromkeys(point.model for point in points))
+    kinds = sorted({(point.named_strategy, point.vote) for point in points})
+    places = {
+        point.series: (models.index(point.model), kinds.index((point.named_strategy, point.vote))) for point in points
+    }
     found: dict[str, dict[str, Any]] = {}
-    for point in sorted(
-        points, key=lambda point: (models.index(point.model), done.index((point.named_strategy, point.vote)))
-    ):
-        model, kind = models.index(point.model), done.index((point.named_strategy, point.vote))
+    for series, (model, kind) in sorted(places.items(), key=lambda each: each[1]):
         colour = _COLOURS[kind % len(_COLOURS)]
-        found[point.series] = {
+        found[series] = {
             "color": colour,
             "marker": _MARKERS[kind % len(_MARKERS)],
             "linestyle": _LINES[model % len(_LINES)],

@@ -82,19 +82,27 @@ async def read_scaling(runs: Sequence[Path], *, fits: bool = True) -> list[Scali
 
 
 def _without_narrower(runs: Sequence[Path]) -> list[Path]:
-    kept: dict[bytes, tuple[tuple[bool, int], Path]] = {}
+    """The runs but for samples that a run beside them has inside."""
+    alike: dict[bytes | Path, list[tuple[int, Path]]] = {}
     for run in runs:
         config = read_config(run)
-        width = config["parameters"]["width"]
-        is_whole = sum(1 for _ in read_results(run)) >= config["problems"]
-        parameters = {name: value for name, value in config["parameters"].items() if name != "width"}
-        key = orjson.dumps({**config, "parameters": parameters}, option=orjson.OPT_SORT_KEYS)
-        if config["strategy"] != Sampling.name:
-            key = str(run).encode()
-        rank = (is_whole, width)
-        if key not in kept or rank > kept[key][0]:
-            kept[key] = (rank, run)
-    return [run for run in runs if any(run is one for _, one in kept.values())]
+        parameters = dict(config["parameters"])
+        width = parameters.pop("width")
+        is_nested = config["strategy"] == Sampling.name
+        key = orjson.dumps({**config, "parameters": parameters}, option=orjson.OPT_SORT_KEYS) if is_nested else run
+        alike.setdefault(key, []).append((width, run))
+    kept = {group[0][1] if len(group) == 1 else _widest(group) for group in alike.values()}
+    return [run for run in runs if run in kept]
+
+
+def _widest(runs: Sequence[tuple[int, Path]]) -> Path:
+    """Of runs with their widths the widest that is complete, or of incomplete ones the widest."""
+    return max(runs, key=lambda one: (_is_complete(one[1]), one[0]))[1]
+
+
+def _is_complete(run: Path) -> bool:
+    problems: int = read_config(run)["problems"]
+    return sum(1 for _ in read_results(run)) >= problems
 
 
 async def _read_some(runs: Sequence[tuple[Path, str, str]], *, fits: bool) -> Scaling:

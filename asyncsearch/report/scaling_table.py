@@ -10,13 +10,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from asyncsearch.report.numbers import operations
+from asyncsearch.report.numbers import operations, whole_percents
 from asyncsearch.scaling import FittedCurve, ScalingPoint, compute_optimal, pareto_frontier
 
 __all__ = ["saturation_table", "scaling_record", "scaling_table"]
 
 _MUCH_GIVEN_UP = 0.02
-"""Of all tokens that were generated. That much is seen in a plot."""
+"""Of all tokens that the policy computed. That much is seen in a plot."""
 
 
 def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None) -> Table:
@@ -36,7 +36,7 @@ def scaling_table(points: Sequence[ScalingPoint], *, budget: float | None = None
         table.add_column(heading, justify="right", no_wrap=True)
     for point in sorted(points, key=lambda point: (point.flops is None, point.flops or 0.0)):
         star = "**" if point is optimal else "*" if any(point is one for one in frontier) else ""
-        interval = f"{100 * point.error.low:.0f}-{point.error.high:.0%}"
+        interval = whole_percents(point.error.low, point.error.high)
         table.add_row(
             Text(point.model),
             point.named_strategy,
@@ -78,9 +78,9 @@ def saturation_table(curves: Sequence[FittedCurve]) -> Table:
         limit, rate = curve.fit.limit, curve.fit.rate
         table.add_row(
             Text(curve.model),
-            str(curve.curve.method) + (f" ({curve.variant})" if curve.variant else ""),
+            curve.named_method,
             f"{limit.value:.1%}",
-            f"{100 * limit.low:.0f}-{limit.high:.0%}",
+            whole_percents(limit.low, limit.high),
             f"{rate.value:.2f}" if curve.fit.gain else "-",
             f"{rate.low:.2f}-{rate.high:.2f}" if curve.fit.gain else "-",
             f"{curve.fit.samples_needed:.0f}",

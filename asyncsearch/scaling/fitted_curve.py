@@ -25,4 +25,9 @@ class FittedCurve:
     @property
     def name(self) -> str:
         """What it is called in a figure."""
-        return f"{self.model}: {self.curve.method}" + (f" ({self.variant})" if self.variant else "")
+        return f"{self.model}: {self.named_method}"
+
+    @property
+    def named_method(self) -> str:
+        """The vote with its variant."""
+        return f"{self.curve.method} ({self.variant})" if self.variant else str(self.curve.method)

@@ -25,7 +25,8 @@ class ScalingPoint:
 
     ``variant`` says in what it differs from another run that is the same in all of these; it is mostly empty.
     ``policy_flops`` are the policy's operations for a problem and ``flops`` those of both models, each None where a
-    model's size is unknown. Of the tokens that were generated, ``given_up`` is the share of requests that were.
+    model's size is unknown. ``given_up`` is the share of the policy's tokens that were computed for requests that
+    were given up.
     """
 
     model: str

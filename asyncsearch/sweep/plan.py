@@ -149,6 +149,8 @@ def _interpret(content: Mapping[Any, Any]) -> Sweep:
         raise ConfigurationError("a sweep has several widths: write 'widths', with a list of them")
     rest = {key: value for key, value in content.items() if key not in ("models", "widths")}
     common = interpret(rest)
+    if "width" in common.parameters:
+        raise ConfigurationError("a sweep has several widths: write 'widths', with a list of them")
     models = content.get("models", {_ONLY_MODEL: {}})
     if not (isinstance(models, dict) and models and all(isinstance(own, dict) for own in models.values())):
         raise ConfigurationError("models must be a mapping of names to what each has of its own, as 'policy'")

@@ -14,6 +14,7 @@ from asyncsearch.cli.convert_reward import convert_reward_command
 from asyncsearch.cli.evaluate import evaluate_command
 from asyncsearch.cli.export import export_command
 from asyncsearch.cli.launch import launch_command
+from asyncsearch.cli.prepare import prepare_command
 from asyncsearch.cli.replay import replay_command
 from asyncsearch.cli.report import report_command
 from asyncsearch.cli.score import score_command
@@ -43,6 +44,7 @@ app.command(name="watch")(watch_command)
 app.command(name="launch")(launch_command)
 app.command(name="strategies")(strategies_command)
 app.command(name="replay")(replay_command)
+app.command(name="prepare")(prepare_command)
 app.command(name="check")(check_command)
 app.command(name="convert-reward")(convert_reward_command)
 

@@ -12,6 +12,7 @@
       + ModelGone            a model stopped answering for good in the middle of a run
       + TooManyFailures      more problems failed than a run was to bear with
       + GradingError         answers cannot be compared at all
+      + TrainingError        a training cannot go on: it has diverged, or memory is short
 
 A problem that cannot be solved raises nothing: its error is recorded with its result. Runtimes have a hierarchy
 of their own, `runtimes.base.RuntimeFailure`.
@@ -33,6 +34,7 @@ __all__ = [
     "RunDirectoryError",
     "StorageError",
     "TooManyFailures",
+    "TrainingError",
     "UserError",
     "first_cause",
     "printable",
@@ -95,6 +97,10 @@ class TooManyFailures(AsyncSearchError):
 
 class GradingError(AsyncSearchError):
     """The process that compares answers cannot be started."""
+
+
+class TrainingError(AsyncSearchError):
+    """A training cannot go on; its last whole checkpoint is kept."""
 
 
 def first_cause(error: BaseException, *kinds: type[BaseException]) -> BaseException:

@@ -162,7 +162,7 @@ async def _solve_all(
         if policy_runtime.capabilities.reward_format is not None:
             raise ConfigurationError(f"{policy_runtime.capabilities.model} is a reward model, and no policy")
         said_format = options.chosen_format()
-        format = in_chat(said_format, policy_runtime)
+        format = in_chat(said_format, policy_runtime, model=policy_runtime.capabilities.model)
         reward_format: RewardFormat | None = None
         if reward_runtime is not None:
             reward_format = recognise_reward_format(options.reward_format, reward_runtime.capabilities)

@@ -100,7 +100,7 @@ class OnlyItsTemplate(FunctionPolicy):
 
 async def resolved(format: Format, tokenizer: object = TOKENIZER) -> Format:
     async with OnlyItsTemplate(TextCodec(tokenizer)) as policy:  # type: ignore[arg-type]
-        return in_chat(format, policy)
+        return in_chat(format, policy, model=policy.capabilities.model)
 
 
 @pytest.mark.anyio
@@ -161,7 +161,7 @@ async def test_a_chat_without_a_template_is_refused() -> None:
         await resolved(CHAT, bare)
     async with FunctionPolicy(lambda problem, steps, random: None) as policy:
         with pytest.raises(ConfigurationError, match="no chat template"):
-            in_chat(CHAT, policy)
+            in_chat(CHAT, policy, model=policy.capabilities.model)
 
 
 @pytest.mark.anyio

@@ -13,6 +13,7 @@ from asyncsearch.cli.console import EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USE
 from asyncsearch.cli.convert_reward import convert_reward_command
 from asyncsearch.cli.evaluate import evaluate_command
 from asyncsearch.cli.export import export_command
+from asyncsearch.cli.finetune import finetune_app
 from asyncsearch.cli.launch import launch_command
 from asyncsearch.cli.prepare import prepare_command
 from asyncsearch.cli.replay import replay_command
@@ -45,6 +46,7 @@ app.command(name="launch")(launch_command)
 app.command(name="strategies")(strategies_command)
 app.command(name="replay")(replay_command)
 app.command(name="prepare")(prepare_command)
+app.add_typer(finetune_app, name="finetune")
 app.command(name="check")(check_command)
 app.command(name="convert-reward")(convert_reward_command)
 

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from asyncsearch.errors import ConfigurationError
 from asyncsearch.format.format import Format
-from runtimes.base import AppliesChatTemplate, RequestRejected, Runtime
+from runtimes.base import AppliesChatTemplate, RequestRejected
 
 __all__ = ["in_chat"]
 
 
-def in_chat(format: Format, policy: Runtime) -> Format:
-    """The format with the chat template of an open policy around its prompt; one that is no chat stays as it is.
+def in_chat(format: Format, policy: object, *, model: str) -> Format:
+    """The format with the chat template of a policy around its prompt; one that is no chat stays as it is.
+
+    ``policy`` is what applies the template, an open runtime for one, if it can; ``model`` is what messages call it.
 
     The template is applied once, to a prompt in which the place of the problem is marked. So what it would do to a
     problem itself, as taking off white space around it, is not done.
@@ -24,7 +26,6 @@ def in_chat(format: Format, policy: Runtime) -> Format:
         return format
     system = [] if format.system is None else [{"role": "system", "content": format.system}]
     messages = [*system, {"role": "user", "content": format.prompt}]
-    model = policy.capabilities.model
     try:
         chat = policy.apply_chat_template(messages) if isinstance(policy, AppliesChatTemplate) else None
     except RequestRejected as error:

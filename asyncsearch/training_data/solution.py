@@ -14,7 +14,7 @@ from asyncsearch.format import Format
 from asyncsearch.json_records import read_json_records
 from asyncsearch.scoring.solutions import read_solutions
 
-__all__ = ["Dropped", "TrainingSolution", "read_training_solutions"]
+__all__ = ["Dropped", "TrainingSolution", "read_training_solution", "read_training_solutions"]
 
 _LABELS = "labels"
 
@@ -53,21 +53,29 @@ class Dropped:
 def read_training_solutions(path: Path, *, format: Format | None = None) -> Iterator[TrainingSolution]:
     """The solutions of a file, JSON objects one a line or in a list, one after the other.
 
-    A record has ``problem``, and ``steps`` or what else `read_solutions` takes for one: a text under ``solution`` or
+    Raises:
+        DatasetError: the file cannot be read, or as `read_training_solution`.
+    """
+    for record in read_json_records(path):
+        yield read_training_solution(record, format=format)
+
+
+def read_training_solution(record: Record, *, format: Format | None = None) -> TrainingSolution:
+    """The solution in a record.
+
+    It has ``problem``, and ``steps`` or what else `read_solutions` takes for one: a text under ``solution`` or
     ``output`` falls into steps as ``format`` says. It may have ``labels``.
 
     Raises:
-        DatasetError: the file cannot be read, a record is none, or its labels do not fit its steps; the message says
-            which it is.
+        DatasetError: there is none, or its labels do not fit its steps; the message says where.
     """
-    for record in read_json_records(path):
-        read = read_solutions(_with_known_names(record), format)
-        if len(read.steps) != 1:
-            raise DatasetError(f"{record.where}: has {len(read.steps)} solutions; here a record holds one")
-        (steps,) = read.steps
-        if not steps:
-            raise DatasetError(f"{record.where}: its solution is blank")
-        yield TrainingSolution(problem=read.problem, steps=steps, labels=_labels_in(record, len(steps)))
+    read = read_solutions(_with_known_names(record), format)
+    if len(read.steps) != 1:
+        raise DatasetError(f"{record.where}: has {len(read.steps)} solutions; here a record holds one")
+    (steps,) = read.steps
+    if not steps:
+        raise DatasetError(f"{record.where}: its solution is blank")
+    return TrainingSolution(problem=read.problem, steps=steps, labels=_labels_in(record, len(steps)))
 
 
 def _with_known_names(record: Record) -> Record:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from runtimes.base import RuntimeGone
 from runtimes.local.heads import LANGUAGE_HEAD, base_key_mapping, read_reward_head, tensor_files
+from runtimes.quiet import quiet_transformers
 
 __all__ = ["DTYPES", "SMALL_MODEL_PARAMETERS", "ModelLoadError", "context_length", "load_model"]
 
@@ -48,7 +46,7 @@ def load_model(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             config = AutoConfig.from_pretrained(directory, **options)
             tokenizer = AutoTokenizer.from_pretrained(directory, **options)
             files = tensor_files(directory)
@@ -86,19 +84,6 @@ def load_model(
         raise ModelLoadError(f"{directory}: cannot be placed on {device}: {reason}") from error
     model.eval()
     return model, tokenizer
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and reports out of what the user sees."""
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
 
 
 def context_length(config: Any) -> int:

@@ -21,7 +21,13 @@ from rich.text import Text
 from asyncsearch.cli.console import EXIT_INTERRUPTED, err, out
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.errors import ConfigurationError
-from asyncsearch.finetune.configuration import Finetuning, PolicyFinetuning, RewardFinetuning, load_finetuning
+from asyncsearch.finetune.configuration import (
+    Finetuning,
+    PolicyFinetuning,
+    RewardFinetuning,
+    load_finetuning,
+    shipped_finetunings,
+)
 
 if TYPE_CHECKING:
     from asyncsearch.finetune.finetuning import Finetuned
@@ -35,7 +41,12 @@ _LAUNCHED = "LOCAL_RANK"
 
 finetune_app = typer.Typer(help="Train a policy or a reward model, as a file says.", no_args_is_help=True)
 
-Plan = Annotated[Path, typer.Argument(help="YAML file of a training.", metavar="CONFIG.yaml")]
+Plan = Annotated[
+    Path,
+    typer.Argument(
+        help=f"YAML file of a training, or one that ships: {', '.join(shipped_finetunings())}.", metavar="CONFIG.yaml"
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Directory to write the model to. \\[default: models/CONFIG]")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if there is one.")]
 Param = Annotated[
@@ -122,6 +133,8 @@ def _launch(configuration: str, processes: int | None) -> None:
     """Become accelerate's launcher of this same command."""
     _require_libraries()
     shipped = files("asyncsearch.finetune").joinpath(f"accelerate/{configuration}.yaml")
+    if configuration.startswith("deepspeed") and find_spec("deepspeed") is None:
+        raise ConfigurationError(f"--accelerate {configuration} needs DeepSpeed: pip install deepspeed")
     file = str(shipped) if shipped.is_file() else configuration
     if not Path(file).is_file():
         known = sorted(
@@ -156,7 +169,8 @@ def _tell(done: Finetuned, directory: Path) -> None:
     )
     table.add_row(f"{done.solutions:,}", f"solutions{left_out}")
     table.add_row(f"{done.steps:,}", f"steps, {done.tokens:,} tokens, in {done.seconds:,.0f} s")
-    table.add_row(f"{done.parameters:,}", "parameters")
+    part = "" if done.trained_parameters == done.parameters else f", of which {done.trained_parameters:,} were trained"
+    table.add_row(f"{done.parameters:,}", f"parameters{part}")
     for name, value in done.metrics.items():
         table.add_row(f"{value:.4f}", name.replace("_", " "))
     out.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -21,6 +22,7 @@ __all__ = [
     "RewardFinetuning",
     "load_finetuning",
     "save_finetuning",
+    "shipped_finetunings",
 ]
 
 T = TypeVar("T", bound="Finetuning")
@@ -57,8 +59,8 @@ class Finetuning:
     ``batch_size`` sequences are one step, over all processes; ``micro_batch_size`` of them go through the model at once
     in each. With ``packing``, a sequence is as many solutions as fit into ``max_length`` tokens, none of which sees
     another. The learning rate rises over ``warmup`` (steps, or below 1 the share of them) and falls to
-    ``minimum_learning_rate``. ``weights`` are kept in one type and computed with in ``dtype``; what is written is of
-    ``dtype`` too; ``auto`` is bfloat16 where there is a GPU, and float32 elsewhere.
+    ``minimum_learning_rate``. ``weights`` are kept in one type and computed with in ``dtype``: ``auto`` is bfloat16
+    where there is a GPU, and float32 elsewhere. They are written in ``saved_dtype``, else in what is computed with.
     """
 
     data: tuple[str, ...]
@@ -82,6 +84,7 @@ class Finetuning:
     optimizer: str = "adamw"
     dtype: str = "auto"
     weights: str = "float32"
+    saved_dtype: str = "auto"
     attention: str = "sdpa"
     gradient_checkpointing: bool = False
     lora: Lora | None = None
@@ -127,6 +130,7 @@ class Finetuning:
         self._require_one_of("optimizer", _OPTIMIZERS)
         self._require_one_of("dtype", _DTYPES)
         self._require_one_of("weights", _DTYPES[1:])
+        self._require_one_of("saved_dtype", _DTYPES)
         self._require_one_of("attention", _ATTENTIONS)
         if self.lora is not None and self.optimizer == "muon":
             raise ConfigurationError("optimizer 'muon' is for whole matrices; with lora use 'adamw'")
@@ -172,13 +176,20 @@ class RewardFinetuning(Finetuning):
         self._require_one_of("loss", _LOSSES)
 
 
+def shipped_finetunings() -> dict[str, Path]:
+    """The trainings that ship, those of the reference and its sources, by name."""
+    directory = Path(str(files("asyncsearch.finetune").joinpath("configurations")))
+    return {file.stem: file for file in sorted(directory.glob("*.yaml"))}
+
+
 def load_finetuning(path: Path, kind: type[T], *, overriding: Mapping[str, Any] | None = None) -> T:
-    """Read a YAML file of a training; what ``overriding`` says, holds instead.
+    """Read a YAML file of a training, or one that ships by its name; what ``overriding`` says, holds instead.
 
     Raises:
         ConfigurationError: the file is missing or no such mapping, or has an unknown key or a wrong value; the message
             names the key.
     """
+    path = shipped_finetunings().get(str(path), path)
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: must be a mapping, with 'model', 'data' and what else there is to say")

@@ -24,7 +24,7 @@ from asyncsearch.finetune.configuration import (
 )
 from asyncsearch.finetune.heads import head_for
 from asyncsearch.finetune.log import TrainingLog
-from asyncsearch.finetune.output import is_finished, write_model
+from asyncsearch.finetune.output import is_finished, merged_weights, write_model
 from asyncsearch.finetune.policy_task import PolicyTask
 from asyncsearch.finetune.reward_task import RewardTask
 from asyncsearch.finetune.rows import arrange
@@ -51,7 +51,8 @@ class Finetuned:
     """What came of a training: ``is_whole`` unless it was broken off, and can be resumed.
 
     Of ``solutions``, ``too_long`` were left out, and ``unlabelled`` ones without a label. ``rows`` went through the
-    model in ``steps`` steps, with so many ``tokens``; ``parameters`` is the model's size. ``metrics`` are of the
+    model in ``steps`` steps, with so many ``tokens``; ``parameters`` is the model's size in
+    training, matrices of low rank included, of which ``trained_parameters`` were trained. ``metrics`` are of the
     evaluation data, none where there are none.
     """
 
@@ -63,6 +64,7 @@ class Finetuned:
     steps: int
     tokens: int
     parameters: int
+    trained_parameters: int
     seconds: float
     metrics: dict[str, float]
 
@@ -150,6 +152,14 @@ def _finetune(
         steps=finetuning.steps,
     )
     model = _model(finetuning, tokenizer, task)
+    parameters, trained = (
+        sum(
+            getattr(parameter, "ds_numel", parameter.numel())
+            for parameter in model.parameters()
+            if parameter.requires_grad or not only_trained
+        )
+        for only_trained in (False, True)
+    )
     log = TrainingLog(out, spectator, is_main=arguments.process_index == 0)
     trainer = make_trainer(
         model,
@@ -179,7 +189,8 @@ def _finetune(
         rows=len(rows),
         steps=trainer.state.global_step,
         tokens=sum(len(encoded.sequences[index]) for row in rows for index in row),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=parameters,
+        trained_parameters=trained,
         seconds=time.monotonic() - begun,
         metrics=metrics,
     )
@@ -266,7 +277,7 @@ def _model(finetuning: Finetuning, tokenizer: PreTrainedTokenizerBase, task: Tas
     if finetuning.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
-    model.config.use_cache = False
+    model.config.use_cache = False  # with one, transformers lets the sequences of a packed row see each other
     return model if finetuning.lora is None else with_lora(model, finetuning.lora, new_head=task.new_head)
 
 
@@ -277,11 +288,12 @@ def _write(trainer: Trainer, task: Task, tokenizer: PreTrainedTokenizerBase, out
         return
     model: Any = trainer.accelerator.unwrap_model(trainer.model_wrapped)
     if finetuning.lora is not None:
-        model = model.merge_and_unload()
-        state = model.state_dict()
+        model = model.get_base_model()
+        state = merged_weights(state, scaling=finetuning.lora.alpha / finetuning.lora.rank)
     weights = task.finish(model, state)
     model.config.use_cache = True
-    written = torch.bfloat16 if trainer.args.bf16 or finetuning.weights == "bfloat16" else torch.float32
+    computed = "bfloat16" if trainer.args.bf16 or finetuning.weights == "bfloat16" else "float32"
+    written = getattr(torch, computed if finetuning.saved_dtype == "auto" else finetuning.saved_dtype)
     try:
         write_model(
             out,

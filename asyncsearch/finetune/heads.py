@@ -76,8 +76,8 @@ def require_single_tokens(codec: TextCodec, format: RewardFormat, *, model: str)
         ConfigurationError: one is split; the message says into what.
     """
     tag = "".join(piece.text for piece in format.tag)
-    ids = codec.encode_continuation(f"1{tag}")[len(codec.encode_continuation("1")) :] if tag.strip() else ()
-    if len(ids) > 1:
+    ids = codec.encode_continuation(tag)
+    if codec.piece(ids[-1]).strip() != tag.strip() if ids else tag:
         raise ConfigurationError(
             f"the tokenizer of {model} splits the step tag {tag!r} of reward format {format.name!r} into {len(ids)} "
             f"tokens, {', '.join(repr(codec.piece(token)) for token in ids)}; choose a format without a tag of its "

@@ -13,12 +13,22 @@ from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizer
 from asyncsearch.files import sync_directory
 from asyncsearch.finetune.heads import RewardHead
 
-__all__ = ["MODEL_FILE", "is_finished", "policy_weights", "reward_config", "reward_weights", "write_model"]
+__all__ = [
+    "MODEL_FILE",
+    "is_finished",
+    "merged_weights",
+    "policy_weights",
+    "reward_config",
+    "reward_weights",
+    "write_model",
+]
 
 MODEL_FILE = "config.json"
 """What makes a directory a model's; it is put there last."""
 
 _UNFINISHED = "unfinished"
+_PEFT, _BASE = "base_model.model.", ".base_layer.weight"
+_TRAINED_WHOLE, _REPLACED = ".modules_to_save.default", ".original_module."
 _HEAD, _SCORE = "lm_head.weight", "score.weight"
 _CAUSAL, _CLASSIFIER = "ForCausalLM", "ForSequenceClassification"
 
@@ -26,6 +36,27 @@ _CAUSAL, _CLASSIFIER = "ForCausalLM", "ForSequenceClassification"
 def is_finished(directory: Path) -> bool:
     """Whether a whole model is there."""
     return (directory / MODEL_FILE).is_file()
+
+
+def merged_weights(state: Mapping[str, torch.Tensor], *, scaling: float) -> dict[str, torch.Tensor]:
+    """The weights of a model from those that peft trains: each matrix with what was learned beside it.
+
+    This is done with the weights of all processes together, which peft's own merging cannot have where they are in
+    shards. ``scaling`` is alpha through rank.
+    """
+    weights: dict[str, torch.Tensor] = {}
+    for key, tensor in state.items():
+        name = key.removeprefix(_PEFT)
+        if name.endswith(_BASE):
+            module = key.removesuffix(_BASE)
+            down, up = state[f"{module}.lora_A.default.weight"], state[f"{module}.lora_B.default.weight"]
+            learned = (up.float() @ down.float()) * scaling
+            weights[f"{name.removesuffix(_BASE)}.weight"] = (tensor.float() + learned).to(tensor.dtype)
+        elif _TRAINED_WHOLE in name:
+            weights[name.replace(_TRAINED_WHOLE, "")] = tensor
+        elif not any(part in name for part in (".lora_", _REPLACED)):
+            weights[name.replace(".base_layer.", ".")] = tensor  # a bias beside such a matrix
+    return weights
 
 
 def policy_weights(state: Mapping[str, torch.Tensor], *, tied: bool) -> dict[str, torch.Tensor]:

@@ -178,6 +178,7 @@ def make_arguments(finetuning: Finetuning, out: Path) -> TrainingArguments:
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to=[],
+        ddp_find_unused_parameters=False,
         label_names=["labels"],
     )
     micro = min(finetuning.micro_batch_size, max(finetuning.batch_size // arguments.world_size, 1))

@@ -335,10 +335,10 @@ async def test_what_is_served_scores_as_what_was_trained(
     }.items():
         assert done.metrics[name] == pytest.approx(value, abs=1e-3)
     pairs = [pair for some in zip(served, labels, strict=True) for pair in zip(*some, strict=True)]
-    loss = {
-        "cross-entropy": lambda score, label: -math.log(score if label else 1 - score),
-        "squared": lambda score, label: (score - label) ** 2,
-    }[finetuning.loss]
+
+    def loss(score: float, label: float) -> float:
+        return (score - label) ** 2 if finetuning.loss == "squared" else -math.log(score if label else 1 - score)
+
     assert done.metrics["evaluation_loss"] == pytest.approx(
         math.fsum(loss(score, label) for score, label in pairs) / len(pairs), abs=1e-4
     )
@@ -591,8 +591,13 @@ def test_the_reference_s_trainings_run_in_two_processes(
 
 
 def test_the_reference_s_numbers_are_as_its_scripts_have_them() -> None:
-    kinds = {"policy": PolicyFinetuning, "reward": RewardFinetuning}
-    found = {name: load_finetuning(Path(name), kinds[name.rpartition("-")[2]]) for name in shipped_finetunings()}
+    kinds: dict[str, type[PolicyFinetuning | RewardFinetuning]] = {
+        "policy": PolicyFinetuning,
+        "reward": RewardFinetuning,
+    }
+    found: dict[str, Finetuning] = {
+        name: load_finetuning(Path(name), kinds[name.rpartition("-")[2]]) for name in shipped_finetunings()
+    }
     assert {
         name: (one.learning_rate, one.batch_size, one.epochs, one.max_length, one.warmup, one.weight_decay)
         for name, one in found.items()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -24,6 +25,7 @@ import torch
 from outcomes import Outcomes
 from reference_head import reference_scores
 from transformers import AutoTokenizer
+from unwatched import Unwatched
 
 from asyncsearch import (
     ProblemResult,
@@ -38,12 +40,15 @@ from asyncsearch import (
     solve_dataset,
     strategy_names,
 )
+from asyncsearch.finetune.configuration import RewardFinetuning
+from asyncsearch.finetune.finetuning import finetune_reward
 from asyncsearch.journal import NodeRecords, read_journal
 from asyncsearch.replay import replay
 from asyncsearch.rewards import recognise_reward_format
 from asyncsearch.rewards.conversion import convert_reward_head
 from asyncsearch.strategies import Strategy
 from asyncsearch.testing import check_runtime
+from asyncsearch.training_data import TrainingSolution
 from runtimes.base import Deliver, GenerateRequest, Prefix, ScoreRequest, TokenLabels
 from runtimes.http import JsonSession
 from runtimes.local import LocalRuntime
@@ -331,6 +336,43 @@ async def test_a_converted_reward_head_scores_as_the_reference_does(two_row_head
         assert outcomes.scored(request).scores == pytest.approx(expected.tolist(), abs=1e-4)
     step = outcomes.scored(deeper)
     assert step.usage.prompt_tokens - step.usage.cached_tokens <= len(tokens.of_segment(deeper.prefix)) + 1
+
+
+@pytest.mark.parametrize(("reward_format", "port"), [("lines", 4), ("reference-head", 5)])
+async def test_what_was_trained_is_served_as_it_is(reward_format: str, port: int, tmp_path: Path) -> None:
+    """The directory that a training writes opens in SGLang, and scores as in this process."""
+    solution = TrainingSolution(
+        problem="A bakery has 250 rolls and sells 31. How many are left?",
+        steps=("Step 1: 250 - 31 = 219", "Step 2: 219 / 3 = 73\nThe answer is: 73"),
+        labels=(1.0, 0.0),
+    )
+    (tmp_path / "labelled.jsonl").write_text(json.dumps(solution.to_record()))
+    finetuning = RewardFinetuning(
+        model="bundled:policy",
+        data=(str(tmp_path / "labelled.jsonl"),),
+        reward_format=reward_format,
+        steps=5,
+        batch_size=1,
+        max_length=256,
+        learning_rate=1e-2,
+    )
+    trained = tmp_path / "trained"
+    finetune_reward(finetuning, trained, spectator=Unwatched())
+    here, there = Outcomes(), Outcomes()
+    with launched("reward", str(trained), "--port", str(PORT + port), logs=tmp_path) as said:
+        (address,) = re.findall(r"sglang:(\S+)", said[-1])
+        async with SglangRuntime(address) as served, LocalRuntime(trained, dtype="float32") as local:
+            format = recognise_reward_format("auto", served.capabilities)
+            assert format.name == reward_format
+            first = format.extend(format.opening_for(solution.problem), solution.steps[0], first=True)
+            reads = (first, format.extend(first, solution.steps[1], first=False))
+            request = ScoreRequest(reads=reads, readout=format.readout)
+            await served.score([request], there.deliver)
+            await local.score([request], here.deliver)
+    scores = here.scored(request).scores
+    assert scores[0] > 0.6, "it has learned its only solution"
+    assert scores[1] < 0.4
+    assert there.scored(request).scores == pytest.approx(scores, abs=1e-4)
 
 
 async def test_every_strategy_searches_over_two_servers_and_is_replayed(pair: Pair, tmp_path: Path) -> None:

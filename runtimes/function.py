@@ -226,7 +226,7 @@ def _function_named(address: str) -> Callable[..., Any]:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", repr(function))
+    return getattr(function, "__qualname__", None) or repr(function)
 
 
 def _texts_of(prefix: Prefix) -> list[str]:

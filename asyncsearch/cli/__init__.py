@@ -14,6 +14,7 @@ from asyncsearch.cli.convert_reward import convert_reward_command
 from asyncsearch.cli.evaluate import evaluate_command
 from asyncsearch.cli.export import export_command
 from asyncsearch.cli.finetune import finetune_app
+from asyncsearch.cli.label import label_command
 from asyncsearch.cli.launch import launch_command
 from asyncsearch.cli.prepare import prepare_command
 from asyncsearch.cli.replay import replay_command
@@ -46,6 +47,7 @@ app.command(name="launch")(launch_command)
 app.command(name="strategies")(strategies_command)
 app.command(name="replay")(replay_command)
 app.command(name="prepare")(prepare_command)
+app.command(name="label")(label_command)
 app.add_typer(finetune_app, name="finetune")
 app.command(name="check")(check_command)
 app.command(name="convert-reward")(convert_reward_command)

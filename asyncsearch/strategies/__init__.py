@@ -7,6 +7,8 @@ from asyncsearch.strategies.dvts import Dvts
 from asyncsearch.strategies.early_stop import EarlyStop
 from asyncsearch.strategies.ets import Ets
 from asyncsearch.strategies.mcts import Mcts
+from asyncsearch.strategies.monte_carlo import MonteCarlo
+from asyncsearch.strategies.omegaprm import OmegaPrm
 from asyncsearch.strategies.particle_filter import ParticleFilter
 from asyncsearch.strategies.rebase import Rebase
 from asyncsearch.strategies.registry import make_strategy, parameter_names, strategy_named, strategy_names
@@ -22,6 +24,8 @@ __all__ = [
     "EarlyStop",
     "Ets",
     "Mcts",
+    "MonteCarlo",
+    "OmegaPrm",
     "ParticleFilter",
     "Rebase",
     "Sampling",

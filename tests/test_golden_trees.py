@@ -6,7 +6,18 @@ import pytest
 from grown import Scripted, grow, outline
 
 from asyncsearch import Strategy, make_strategy
-from asyncsearch.strategies import AbMcts, Beam, Dvts, Ets, Mcts, ParticleFilter, TreeOfThoughts, ab_mcts
+from asyncsearch.strategies import (
+    AbMcts,
+    Beam,
+    Dvts,
+    Ets,
+    Mcts,
+    MonteCarlo,
+    OmegaPrm,
+    ParticleFilter,
+    TreeOfThoughts,
+    ab_mcts,
+)
 
 Steps = dict[str, list[tuple[str, float]]]
 
@@ -516,6 +527,102 @@ a
 b
   ba answer
   bb
+""",
+    )
+
+
+MONTE_CARLO: Steps = {
+    "": [("a", 0.0)],
+    "a": [("b", 0.0), ("c answer", 0.0), ("d answer", 1.0)],
+    "ab": [("ba answer", 0.0), ("bb answer", 0.0), ("bc answer", 0.0)],
+}
+
+
+def test_monte_carlo() -> None:
+    """One solution of three steps, and two rollouts from each of the two that do not end it."""
+    check(
+        MonteCarlo(width=1, rollouts=2),
+        MONTE_CARLO,
+        """
+a
+  b
+    ba answer
+    bb answer x0
+    bc answer x0
+  c answer x0
+  d answer x0
+""",
+    )
+
+
+OMEGAPRM: Steps = {
+    "": [("a", 0.0), ("b", 0.0)],
+    "a": [("aa", 0.0)],
+    "aaa": [("aaa", 0.0), ("aab answer", 1.0), ("aac answer", 0.0)],
+    "aaaaaa": [("aaaa answer", 0.0), ("aaab answer", 0.0), ("aaac answer", 0.0)],
+    "b": [("ba answer", 1.0)],
+}
+
+
+def test_omegaprm() -> None:
+    """Of two rollouts "a" ends wrong, after four steps. Its second is rolled out from: one of two is right.
+
+    So the mistake is behind it: the third is next, and nothing right comes of it. That is the first mistake, and the
+    width of six is spent.
+    """
+    check(
+        OmegaPrm(width=6, rollouts=2),
+        OMEGAPRM,
+        """
+a
+  aa
+    aaa
+      aaaa answer
+      aaab answer
+      aaac answer
+    aab answer
+    aac answer
+b
+  ba answer
+""",
+    )
+
+
+def test_omegaprm_goes_on_where_more_rollouts_are_right() -> None:
+    """Of the root's wrong rollouts the shorter one is first, by "a" and then "ab", which is the mistake.
+
+    Two of the three from "a" are right, and one of three from the root: the wrong one behind "a" is next, by "ad", and
+    not the root's other. The width allows one more rollout.
+    """
+    steps: Steps = {
+        "": [("a", 0.0), ("w", 0.0), ("y answer", 1.0)],
+        "a": [("ab", 0.0), ("ac answer", 1.0), ("ad", 0.0), ("ae answer", 1.0)],
+        "aab": [("aba answer", 0.0), ("abb answer", 0.0), ("abc answer", 0.0), ("abd answer", 0.0)],
+        "aad": [("ada answer", 0.0), ("adb answer", 0.0)],
+        "w": [("wa", 0.0)],
+        "wwa": [("wb", 0.0)],
+        "wwawb": [("wc answer", 0.0)],
+    }
+    check(
+        OmegaPrm(width=10, rollouts=3),
+        steps,
+        """
+a
+  ab
+    aba answer
+    abb answer
+    abc answer
+    abd answer
+  ac answer
+  ad
+    ada answer
+    adb answer
+  ae answer
+w
+  wa
+    wb
+      wc answer
+y answer
 """,
     )
 

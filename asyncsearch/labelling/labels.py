@@ -25,7 +25,8 @@ def labelled_solutions(problem: Problem, tree: Tree, *, soft: bool) -> Iterator[
     Its hard label is 1 if any does, or any solution that goes on from it, and 0 if none does, or none did from a step
     before it; the last step's is whether the answer is right. A step of which nothing is known has no label, and one
     that solutions share has its label in the first of them alone, so that it is not learned several times. A solution
-    of which no more is known then than how it ends is left out: it says nothing of steps.
+    of which no more is known then than how it ends is left out: it says nothing of steps; and so is one that is there
+    already.
 
     Args:
         problem: which the tree is of.
@@ -34,18 +35,21 @@ def labelled_solutions(problem: Problem, tree: Tree, *, soft: bool) -> Iterator[
         soft: shares and not whole labels.
     """
     told: set[Node] = set()
+    given: set[TrainingSolution] = set()
     for leaf in _solutions(tree):
         path = leaf.lineage()
         labels = _soft(path) if soft else _hard(path)
         new = [None if node in told else label for node, label in zip(path, labels, strict=True)]
         told.update(path)
-        if any(label is not None for label in (new[:-1] or new)):
-            yield TrainingSolution(
-                problem=problem.text,
-                steps=tuple(node.text.strip() for node in path),
-                labels=tuple(new),
-                answer=problem.answer,
-            )
+        solution = TrainingSolution(
+            problem=problem.text,
+            steps=tuple(node.text.strip() for node in path),
+            labels=tuple(new),
+            answer=problem.answer,
+        )
+        if solution not in given and any(label is not None for label in (new[:-1] or new)):
+            given.add(solution)
+            yield solution
 
 
 def _solutions(tree: Tree) -> Iterator[Node]:

@@ -116,6 +116,19 @@ def test_ets(output: Path) -> None:
     assert found.columns(0, "candidates") == ["4", "8"]
 
 
+def test_heads(output: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "heads.svg"
+    found = run("heads", output, "--solutions", "24", "--steps", "2", "--plot", str(plot))
+    assert len(found.columns(0, "head")) == 4
+    assert plot.read_text().startswith("<?xml")
+
+
+def test_step_labels(output: Path) -> None:
+    found = run("step_labels", output, "--problems", "4", "--width", "2", "--rollouts", "2", "--steps", "2")
+    assert found.columns(0, "labels") == ["rollouts, hard", "rollouts, soft", "computed"]
+    assert found.columns(0, "agree with computed")[2] == "100.0%"
+
+
 @pytest.mark.skipif(find_browser() is None, reason=HOW_TO_GET_IT)
 def test_report_page(output: Path) -> None:
     found = run("report_page", output, "--problems", "3", "--problems", "5", "--width", "4", "--repeats", "1")

@@ -559,6 +559,8 @@ def test_the_command_trains_and_tells(policy: PolicyFinetuning, tmp_path: Path) 
     assert "written to models/tiny" in done.stdout
     assert "step 2/2: loss" in done.stderr
     assert load_finetuning(tmp_path / "models/tiny/finetuning.yaml", PolicyFinetuning) == replace(policy, steps=2)
+    again = command("finetune", "policy", "tiny.yaml", "-p", "steps=2", "--resume", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, "models/tiny: the model is finished\n")
 
 
 def test_two_processes_train_what_one_does(policy: PolicyFinetuning, tmp_path: Path) -> None:

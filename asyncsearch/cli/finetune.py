@@ -36,6 +36,7 @@ __all__ = ["finetune_app"]
 
 T = TypeVar("T", bound=Finetuning)
 
+_MODEL_FILE = "config.json"
 _LAUNCHED = "LOCAL_RANK"
 """What accelerate's launcher sets in each process."""
 
@@ -81,7 +82,7 @@ def finetune_policy_command(
 
         return finetune_policy(finetuning, directory, resume=resume, spectator=bars)
 
-    _finetune(PolicyFinetuning, run, plan, out_directory, param or [], accelerate, processes)
+    _finetune(PolicyFinetuning, run, plan, out_directory, param or [], accelerate, processes, resume=resume)
 
 
 @finetune_app.command("reward")
@@ -104,7 +105,7 @@ def finetune_reward_command(
 
         return finetune_reward(finetuning, directory, resume=resume, spectator=bars)
 
-    _finetune(RewardFinetuning, run, plan, out_directory, param or [], accelerate, processes)
+    _finetune(RewardFinetuning, run, plan, out_directory, param or [], accelerate, processes, resume=resume)
 
 
 def _finetune(
@@ -115,11 +116,16 @@ def _finetune(
     param: list[str],
     accelerate: str | None,
     processes: int | None,
+    *,
+    resume: bool,
 ) -> None:
     finetuning = load_finetuning(plan, kind, overriding=parse_parameters(param))
     directory = out_directory or Path(finetuning.out or f"models/{plan.stem}")
     if (accelerate or processes) and _LAUNCHED not in os.environ:
         _launch(accelerate or "ddp", processes)
+    if resume and (directory / _MODEL_FILE).is_file():
+        out.print(Text(f"{directory}: the model is finished"), soft_wrap=True)
+        return
     _require_libraries()
     with _progress(is_main=os.environ.get("RANK", "0") == "0") as bars:
         done = run(finetuning, directory, bars)
@@ -231,7 +237,9 @@ def _progress(*, is_main: bool) -> Iterator[_Progress]:
     )
     bars = rich.progress.Progress(*columns, console=err) if err.is_terminal and is_main else None
     progress = _Progress(bars, is_main=is_main)
-    endings = (signal.SIGINT, signal.SIGTERM)
+    # Of several processes none may go on alone; their launcher ends them all.
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    endings = (signal.SIGINT, signal.SIGTERM) if alone else ()
     before: dict[signal.Signals, Any] = {}
 
     def end(number: int, frame: Any) -> None:

@@ -33,7 +33,11 @@ def label_command(
         str, typer.Argument(help="Problems with answers, as 'solve' takes them; not those that will be tested on.")
     ],
     policy: Annotated[
-        str, typer.Option(help="The policy whose steps are labelled, and that the rollouts are drawn from.")
+        str,
+        typer.Option(
+            help="The policy whose steps are labelled, and that the rollouts are drawn from: local:DIRECTORY, "
+            "sglang:URL and so on, as in 'solve', or bundled:policy."
+        ),
     ],
     method: Annotated[
         str,

@@ -59,7 +59,6 @@ def prepare_command(
         if path.resolve() in {target.resolve() for target in (out_file, aside) if target is not None}:
             raise ConfigurationError(f"{path}: is to be read; name another file with --out")
     preparation = Preparation(tests=tests, near=near, held_out=held_out, limit=limit)
-    out_file.parent.mkdir(parents=True, exist_ok=True)
     with _progress() as advance:
         prepared = prepare(files, chosen, out_file, preparation=preparation, held_out=aside, on_record=advance)
     _tell(prepared, out_file, aside, tested=bool(test))

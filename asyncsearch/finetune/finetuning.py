@@ -74,7 +74,8 @@ def finetune_policy(
 ) -> Finetuned:
     """Train a policy on solutions, and write it to ``out`` when it is finished.
 
-    In several processes under accelerate's launcher, each calls this.
+    In several processes under accelerate's launcher, each calls this. Whatever ends it early, KeyboardInterrupt for
+    one, leaves the last whole checkpoint, from which ``resume`` goes on; a spectator that wants to stop has one made.
 
     Raises:
         ConfigurationError: the training does not fit the model or its tokenizer, or nothing is left to train on.

@@ -116,6 +116,7 @@ def prepare(
     report = Prepared()
     targets = [out] if held_out is None else [out, held_out]
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             written = [stack.enter_context(whole_file(target)) for target in targets]
             for solution, aside in _chosen(files, format, preparation, report, on_record):

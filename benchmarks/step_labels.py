@@ -30,7 +30,6 @@ from asyncsearch.training_data import TrainingSolution, read_training_solutions
 from benchmarks.command import run
 from benchmarks.labelled_arithmetic import checked, write_solutions
 from benchmarks.measuring import Report
-from benchmarks.recording import Recording
 from runtimes.local import LocalRuntime
 
 __all__ = ["main"]
@@ -69,7 +68,7 @@ def main(
                 learning_rate=1e-3,
                 save_every=steps,
             )
-            done = finetune_reward(finetuning, directory / f"{name}-model", spectator=Recording())
+            done = finetune_reward(finetuning, directory / f"{name}-model")
             rows.append(
                 [
                     name,

@@ -18,9 +18,10 @@ from asyncsearch.finetune.arithmetic.drills import drill_example
 from asyncsearch.finetune.arithmetic.mistakes import mended, with_mistakes
 from asyncsearch.finetune.arithmetic.recipe import Recipe, make_bundle
 from asyncsearch.finetune.growth import deepened, freeze_below, look_back, look_for, widened
+from asyncsearch.finetune.metrics import step_auc
 from asyncsearch.finetune.muon import Muon
 from asyncsearch.finetune.policy import solution_example
-from asyncsearch.finetune.reward import compared_example, labelled_example, step_auc
+from asyncsearch.finetune.reward import compared_example, labelled_example
 from asyncsearch.finetune.training import IGNORED, Example, TrainingOptions
 from asyncsearch.rewards import REWARD_FORMATS
 

@@ -25,7 +25,6 @@ import torch
 from outcomes import Outcomes
 from reference_head import reference_scores
 from transformers import AutoTokenizer
-from unwatched import Unwatched
 
 from asyncsearch import (
     ProblemResult,
@@ -357,7 +356,7 @@ async def test_what_was_trained_is_served_as_it_is(reward_format: str, port: int
         learning_rate=1e-2,
     )
     trained = tmp_path / "trained"
-    finetune_reward(finetuning, trained, spectator=Unwatched())
+    finetune_reward(finetuning, trained)
     here, there = Outcomes(), Outcomes()
     with launched("reward", str(trained), "--port", str(PORT + port), logs=tmp_path) as said:
         (address,) = re.findall(r"sglang:(\S+)", said[-1])

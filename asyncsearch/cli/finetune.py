@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.progress
 import typer
@@ -21,24 +21,19 @@ from rich.text import Text
 from asyncsearch.cli.console import EXIT_INTERRUPTED, err, out
 from asyncsearch.cli.parameters import parse_parameters
 from asyncsearch.errors import ConfigurationError
+from asyncsearch.finetune.checkpoints import is_finished
 from asyncsearch.finetune.configuration import (
-    Finetuning,
     PolicyFinetuning,
     RewardFinetuning,
     load_finetuning,
     shipped_finetunings,
 )
+from asyncsearch.finetune.processes import is_alone, is_launched, is_main
 
 if TYPE_CHECKING:
     from asyncsearch.finetune.finetuning import Finetuned
 
 __all__ = ["finetune_app"]
-
-T = TypeVar("T", bound=Finetuning)
-
-_MODEL_FILE = "config.json"
-_LAUNCHED = "LOCAL_RANK"
-"""What accelerate's launcher sets in each process."""
 
 finetune_app = typer.Typer(help="Train a policy or a reward model, as a file says.", no_args_is_help=True)
 
@@ -76,13 +71,7 @@ def finetune_policy_command(
     Solutions are made of published data by [bold]asyncsearch prepare[/bold]. The directory that is written opens with
     --policy local:DIRECTORY, and in SGLang.
     """
-
-    def run(finetuning: PolicyFinetuning, directory: Path, bars: _Progress) -> Finetuned:
-        from asyncsearch.finetune.finetuning import finetune_policy  # noqa: PLC0415 - imports torch
-
-        return finetune_policy(finetuning, directory, resume=resume, spectator=bars)
-
-    _finetune(PolicyFinetuning, run, plan, out_directory, param or [], accelerate, processes, resume=resume)
+    _finetune(PolicyFinetuning, plan, out_directory, param or [], accelerate, processes, resume=resume)
 
 
 @finetune_app.command("reward")
@@ -99,18 +88,11 @@ def finetune_reward_command(
     Labels are read from published data by [bold]asyncsearch prepare[/bold]. The directory that is written opens with
     --reward local:DIRECTORY, and in SGLang; it says itself how it is to be prompted.
     """
-
-    def run(finetuning: RewardFinetuning, directory: Path, bars: _Progress) -> Finetuned:
-        from asyncsearch.finetune.finetuning import finetune_reward  # noqa: PLC0415 - imports torch
-
-        return finetune_reward(finetuning, directory, resume=resume, spectator=bars)
-
-    _finetune(RewardFinetuning, run, plan, out_directory, param or [], accelerate, processes, resume=resume)
+    _finetune(RewardFinetuning, plan, out_directory, param or [], accelerate, processes, resume=resume)
 
 
 def _finetune(
-    kind: type[T],
-    run: Callable[[T, Path, _Progress], Finetuned],
+    kind: type[PolicyFinetuning | RewardFinetuning],
     plan: Path,
     out_directory: Path | None,
     param: list[str],
@@ -121,15 +103,20 @@ def _finetune(
 ) -> None:
     finetuning = load_finetuning(plan, kind, overriding=parse_parameters(param))
     directory = out_directory or Path(finetuning.out or f"models/{plan.stem}")
-    if (accelerate or processes) and _LAUNCHED not in os.environ:
+    if (accelerate or processes) and not is_launched():
         _launch(accelerate or "ddp", processes)
-    if resume and (directory / _MODEL_FILE).is_file():
+    if resume and is_finished(directory):
         out.print(Text(f"{directory}: the model is finished"), soft_wrap=True)
         return
     _require_libraries()
-    with _progress(is_main=os.environ.get("RANK", "0") == "0") as bars:
-        done = run(finetuning, directory, bars)
-    if os.environ.get("RANK", "0") == "0":
+    from asyncsearch.finetune.finetuning import finetune_policy, finetune_reward  # noqa: PLC0415 - imports torch
+
+    with _progress(is_main=is_main()) as bars:
+        if isinstance(finetuning, PolicyFinetuning):
+            done = finetune_policy(finetuning, directory, resume=resume, spectator=bars)
+        else:
+            done = finetune_reward(finetuning, directory, resume=resume, spectator=bars)
+    if is_main():
         _tell(done, directory)
     if not done.is_whole:
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -238,8 +225,7 @@ def _progress(*, is_main: bool) -> Iterator[_Progress]:
     bars = rich.progress.Progress(*columns, console=err) if err.is_terminal and is_main else None
     progress = _Progress(bars, is_main=is_main)
     # Of several processes none may go on alone; their launcher ends them all.
-    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    endings = (signal.SIGINT, signal.SIGTERM) if alone else ()
+    endings = (signal.SIGINT, signal.SIGTERM) if is_alone() else ()
     before: dict[signal.Signals, Any] = {}
 
     def end(number: int, frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole, and how an interrupted training finds the last one."""
+"""What a training has come to: a whole model, whole checkpoints, and how an interrupted one finds the last of them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from pathlib import Path
 
 from asyncsearch.files import write_whole_file
 
-__all__ = ["CHECKPOINTS", "last_whole_checkpoint", "mark_whole", "remove_old_checkpoints"]
+__all__ = ["CHECKPOINTS", "MODEL_FILE", "is_finished", "last_whole_checkpoint", "mark_whole", "remove_old_checkpoints"]
 
 CHECKPOINTS = "checkpoints"
 """The directory of them, in that of the training."""
+
+MODEL_FILE = "config.json"
+"""What makes a directory a model's; it is put there last."""
 
 _WHOLE = "whole"
 """The file that a checkpoint gets when everything else in it is written."""
 
 _NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a whole model is there."""
+    return (directory / MODEL_FILE).is_file()
 
 
 def mark_whole(checkpoint: Path) -> None:

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 
 from asyncsearch.errors import ConfigurationError, DatasetError, RunDirectoryError
 from asyncsearch.finetune.base_model import load_base, load_tokenizer, padding_token, with_lora
-from asyncsearch.finetune.checkpoints import CHECKPOINTS, last_whole_checkpoint
+from asyncsearch.finetune.checkpoints import CHECKPOINTS, is_finished, last_whole_checkpoint
 from asyncsearch.finetune.configuration import (
     Finetuning,
     PolicyFinetuning,
@@ -24,13 +24,13 @@ from asyncsearch.finetune.configuration import (
 )
 from asyncsearch.finetune.heads import head_for
 from asyncsearch.finetune.log import TrainingLog
-from asyncsearch.finetune.output import is_finished, merged_weights, write_model
+from asyncsearch.finetune.output import merged_weights, write_model
 from asyncsearch.finetune.policy_task import PolicyTask
 from asyncsearch.finetune.reward_task import RewardTask
 from asyncsearch.finetune.rows import arrange
 from asyncsearch.finetune.sequences import encode_all
 from asyncsearch.finetune.task import Task
-from asyncsearch.finetune.trainer import Spectator, make_arguments, make_trainer, train
+from asyncsearch.finetune.trainer import Spectator, Unwatched, make_arguments, make_trainer, train
 from asyncsearch.format import Format, format_named
 from asyncsearch.json_records import read_json_records
 from asyncsearch.rewards import reward_format_named
@@ -70,7 +70,7 @@ class Finetuned:
 
 
 def finetune_policy(
-    finetuning: PolicyFinetuning, out: Path, *, resume: bool = False, spectator: Spectator
+    finetuning: PolicyFinetuning, out: Path, *, resume: bool = False, spectator: Spectator | None = None
 ) -> Finetuned:
     """Train a policy on solutions, and write it to ``out`` when it is finished.
 
@@ -92,13 +92,13 @@ def finetune_policy(
         format,
         lambda tokenizer, model: PolicyTask(finetuning, format, tokenizer, model=model),
         resume=resume,
-        spectator=spectator,
+        spectator=spectator or Unwatched(),
         labelled=False,
     )
 
 
 def finetune_reward(
-    finetuning: RewardFinetuning, out: Path, *, resume: bool = False, spectator: Spectator
+    finetuning: RewardFinetuning, out: Path, *, resume: bool = False, spectator: Spectator | None = None
 ) -> Finetuned:
     """Train a reward model on labelled steps, and write it to ``out``; otherwise as `finetune_policy`."""
     format = reward_format_named(finetuning.reward_format)
@@ -109,7 +109,7 @@ def finetune_reward(
         None,
         lambda tokenizer, model: RewardTask(finetuning, format, tokenizer, model=model),
         resume=resume,
-        spectator=spectator,
+        spectator=spectator or Unwatched(),
         labelled=True,
     )
 
@@ -211,10 +211,8 @@ def _claim(out: Path, finetuning: Finetuning, *, resume: bool) -> None:
         if not resume and last_whole_checkpoint(out / CHECKPOINTS) is not None:
             raise RunDirectoryError(f"{out}: holds a training that is not finished; --resume goes on with it")
         if resume and (before := load_finetuning(file, type(finetuning))) != described:
-            fields = [
-                name for name in finetuning.__dataclass_fields__ if getattr(before, name) != getattr(described, name)
-            ]
-            name = fields[0]
+            names = finetuning.__dataclass_fields__
+            name = next(name for name in names if getattr(before, name) != getattr(described, name))
             raise RunDirectoryError(
                 f"{out}: holds a training with another {name}: {getattr(before, name)!r}, not "
                 f"{getattr(described, name)!r}; name another directory with --out"

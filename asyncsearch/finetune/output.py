@@ -11,31 +11,16 @@ from huggingface_hub import save_torch_state_dict
 from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from asyncsearch.files import sync_directory
+from asyncsearch.finetune.checkpoints import MODEL_FILE
 from asyncsearch.finetune.heads import RewardHead
 
-__all__ = [
-    "MODEL_FILE",
-    "is_finished",
-    "merged_weights",
-    "policy_weights",
-    "reward_config",
-    "reward_weights",
-    "write_model",
-]
-
-MODEL_FILE = "config.json"
-"""What makes a directory a model's; it is put there last."""
+__all__ = ["merged_weights", "policy_weights", "reward_config", "reward_weights", "write_model"]
 
 _UNFINISHED = "unfinished"
 _PEFT, _BASE = "base_model.model.", ".base_layer.weight"
 _TRAINED_WHOLE, _REPLACED = ".modules_to_save.default", ".original_module."
 _HEAD, _SCORE = "lm_head.weight", "score.weight"
 _CAUSAL, _CLASSIFIER = "ForCausalLM", "ForSequenceClassification"
-
-
-def is_finished(directory: Path) -> bool:
-    """Whether a whole model is there."""
-    return (directory / MODEL_FILE).is_file()
 
 
 def merged_weights(state: Mapping[str, torch.Tensor], *, scaling: float) -> dict[str, torch.Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerFast
@@ -11,7 +10,7 @@ from asyncsearch.finetune.training import IGNORED, Example
 from asyncsearch.rewards import RewardFormat
 from runtimes.base import TokenLabels
 
-__all__ = ["compared_example", "labelled_example", "labels_of", "step_auc"]
+__all__ = ["compared_example", "labelled_example", "labels_of"]
 
 
 def labelled_example(
@@ -104,26 +103,3 @@ def _example(
     labels = [IGNORED if verdict is None else good if verdict else bad for verdict in verdicts]
     # One more token, so that the last tag has a place for what it predicts.
     return Example((*tokens, tokenizer.eos_token_id), (IGNORED, *labels))
-
-
-def step_auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """The probability that a right step scores above a wrong one (area under the ROC curve), ties half.
-
-    Not a number where the labels are all the same.
-    """
-    ordered = sorted(zip(scores, labels, strict=True))
-    positives = sum(labels)
-    negatives = len(labels) - positives
-    if not positives or not negatives:
-        return math.nan
-    wins, below, index = 0.0, 0, 0
-    while index < len(ordered):
-        end = index
-        while end < len(ordered) and ordered[end][0] == ordered[index][0]:
-            end += 1
-        right = sum(label for _, label in ordered[index:end])
-        wrong = end - index - right
-        wins += right * (below + wrong / 2)
-        below += wrong
-        index = end
-    return wins / (positives * negatives)

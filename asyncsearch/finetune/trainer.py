@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,14 +29,13 @@ from asyncsearch.finetune.batches import Batches, RowDataset
 from asyncsearch.finetune.checkpoints import CHECKPOINTS, last_whole_checkpoint, mark_whole, remove_old_checkpoints
 from asyncsearch.finetune.configuration import Finetuning
 from asyncsearch.finetune.muon import Muon
+from asyncsearch.finetune.processes import is_launched
 from asyncsearch.finetune.rows import Row
 from asyncsearch.finetune.sequences import TrainingSequence
 
-__all__ = ["Learning", "Spectator", "make_arguments", "make_trainer", "train"]
+__all__ = ["Learning", "Spectator", "Unwatched", "make_arguments", "make_trainer", "train"]
 
 _EVALUATION = "eval_"
-_LAUNCHED = "LOCAL_RANK"
-"""What accelerate's launcher sets in each process."""
 
 
 class Spectator(Protocol):
@@ -54,6 +52,23 @@ class Spectator(Protocol):
 
     def wants_to_stop(self) -> bool:
         """Whether the training is to be broken off after this step, with a checkpoint."""
+
+
+class Unwatched:
+    """A spectator that takes no notice, and lets the training go on."""
+
+    def begin(self, steps: int, done: int) -> None:
+        """See `Spectator`."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """See `Spectator`."""
+
+    def step(self, step: int) -> None:
+        """See `Spectator`."""
+
+    def wants_to_stop(self) -> bool:
+        """See `Spectator`."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +180,7 @@ def make_arguments(finetuning: Finetuning, out: Path) -> TrainingArguments:
         max_grad_norm=finetuning.max_gradient_norm,
         bf16=dtype == "bfloat16" and finetuning.weights == "float32",
         use_cpu=cpu,
-        ddp_backend="gloo" if cpu and _LAUNCHED in os.environ else None,
+        ddp_backend="gloo" if cpu and is_launched() else None,
         seed=finetuning.seed,
         logging_steps=finetuning.log_every,
         logging_first_step=True,

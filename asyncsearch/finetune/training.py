@@ -13,13 +13,11 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 from asyncsearch.finetune.muon import Muon
+from asyncsearch.finetune.sequences import IGNORED
 
 __all__ = ["IGNORED", "Example", "TrainingOptions", "train"]
 
 _BATCHES_SORTED = 50
-
-IGNORED = -100
-"""The label of a position that carries no loss."""
 
 
 @dataclass(frozen=True, slots=True)

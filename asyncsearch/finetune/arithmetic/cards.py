@@ -12,7 +12,7 @@ from transformers import LlamaForCausalLM
 
 from asyncsearch.datasets.arithmetic import TEST_SIZE, generate_problems
 from asyncsearch.finetune.arithmetic.solutions import Solution, sample_solutions
-from asyncsearch.finetune.reward import step_auc
+from asyncsearch.finetune.metrics import step_auc
 
 __all__ = ["write_cards"]
 
